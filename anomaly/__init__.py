@@ -1,0 +1,43 @@
+"""HealthyTwin's science: tensors in, tensors out.
+
+`load_detector(bundle)(volume)` gives a `Finding`. Imports are lazy: `import anomaly` loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anomaly.bundle import BundleError, bundle_root, export_weights
+    from anomaly.detector import Detector, Examination, load_detector
+    from anomaly.finding import Finding, Lesion
+
+__all__ = [
+    "BundleError",
+    "Detector",
+    "Examination",
+    "Finding",
+    "Lesion",
+    "bundle_root",
+    "export_weights",
+    "load_detector",
+]
+
+_HOME = {
+    "BundleError": "anomaly.bundle",
+    "bundle_root": "anomaly.bundle",
+    "export_weights": "anomaly.bundle",
+    "Detector": "anomaly.detector",
+    "Examination": "anomaly.detector",
+    "load_detector": "anomaly.detector",
+    "Finding": "anomaly.finding",
+    "Lesion": "anomaly.finding",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module 'anomaly' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(_HOME[name]), name)

@@ -1,0 +1,124 @@
+"""A bundle's own files: where they are, and whether they belong together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from anomaly.finding import BundleId
+from anomaly.scoring.calibration import Calibration
+
+WEIGHTS, CALIBRATION, METADATA = "models/model.pt", "models/calibration.json", "configs/metadata.json"
+
+
+class BundleError(RuntimeError):
+    """A bundle that cannot be used; the message names the file and says what to do."""
+
+
+def bundle_root(name: str) -> str:
+    """Where the bundle `name` lies, so that `monai.bundle run` works from any directory.
+
+    In this order: the bundle of the `--config_file` on the command line, the working directory, the folder
+    `$HEALTHYTWIN_BUNDLES`, and `bundles/` beside this package.
+
+    Raises:
+        BundleError: it is in none of these.
+    """
+    candidates = [*_command_line_bundles(), Path.cwd()]
+    if folder := os.environ.get("HEALTHYTWIN_BUNDLES"):
+        candidates.append(Path(folder) / name)
+    candidates.append(Path(__file__).resolve().parent.parent / "bundles" / name)
+    for candidate in candidates:
+        if (candidate / METADATA).is_file():
+            return str(candidate.resolve())
+    msg = f"bundle {name!r} not found; looked in {', '.join(str(path) for path in candidates)}"
+    raise BundleError(msg)
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def load_metadata(root: str | Path) -> dict[str, Any]:
+    """`configs/metadata.json` of the bundle at `root`; raises `BundleError` where it is missing or no JSON."""
+    path = Path(root) / METADATA
+    try:
+        metadata: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        msg = f"{root}: not a bundle, there is no {METADATA}"
+        raise BundleError(msg) from error
+    except ValueError as error:
+        msg = f"{path}: not JSON: {error}"
+        raise BundleError(msg) from error
+    return metadata
+
+
+def load_calibration(root: str | Path) -> Calibration:
+    """The calibration of the bundle at `root`, once its weights are seen to be the calibrated ones.
+
+    Raises:
+        BundleError: weights or calibration are missing, unreadable, or do not belong together.
+    """
+    weights, path = Path(root) / WEIGHTS, Path(root) / CALIBRATION
+    if not weights.is_file():
+        msg = f"{weights}: no weights; train the bundle first"
+        raise BundleError(msg)
+    if not path.is_file():
+        msg = f"{path}: no calibration; training writes it, on healthy validation cases"
+        raise BundleError(msg)
+    try:
+        calibration = Calibration.load(path)
+    except ValueError as error:
+        msg = f"{path}: not a calibration: {error}"
+        raise BundleError(msg) from error
+    if (found := sha256_of(weights)) != calibration.weights_sha256:
+        msg = (
+            f"{weights}: SHA-256 is {found[:12]}..., but {path.name} was made for {calibration.weights_sha256[:12]}...; "
+            "restore the file or train and calibrate again"
+        )
+        raise BundleError(msg)
+    return calibration
+
+
+def bundle_id(root: str | Path, calibration: Calibration) -> BundleId:
+    """Name, version and weights of the bundle at `root`."""
+    metadata = load_metadata(root)
+    return BundleId(name=metadata["name"], version=metadata["version"], weights_sha256=calibration.weights_sha256)
+
+
+def export_weights(checkpoint: str | Path, path: str | Path) -> str:
+    """Write a checkpoint's network as the flat half-precision state dict that bundles ship.
+
+    Args:
+        checkpoint: a state dict, or a MONAI checkpoint with the state dict under `model`.
+        path: the file to write, replaced in one step.
+
+    Returns:
+        Its SHA-256.
+    """
+    import torch
+
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    state = state.get("model", state)
+    state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+    partial = Path(f"{path}.partial")
+    torch.save(state, partial)
+    partial.replace(path)
+    return sha256_of(path)
+
+
+def _command_line_bundles() -> list[Path]:
+    """The folders above `configs/` of every `--config_file` among this process's arguments."""
+    found = []
+    for index, argument in enumerate(sys.argv):
+        name, _, value = argument.partition("=")
+        if name in ("--config_file", "--config-file"):
+            value = value or (sys.argv[index + 1] if index + 1 < len(sys.argv) else "")
+            found += [Path(file.strip(" '\"[]")).resolve().parent.parent for file in value.split(",")]
+    return found

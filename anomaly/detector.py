@@ -1,0 +1,166 @@
+"""`load_detector(bundle)(volume) -> Finding`: a bundle as a callable."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from monai.data import MetaTensor
+from monai.transforms import Compose, Invertd
+from torch import Tensor, nn
+
+from anomaly.bundle import WEIGHTS, BundleError, bundle_id, load_calibration
+from anomaly.finding import Finding
+from anomaly.scoring.assess import Examination, Subject, assess
+from anomaly.scoring.score import foreground, image_score
+
+Array = np.ndarray
+
+
+class VolumeLike(Protocol):
+    """What a detector needs of a volume; `data_prep.Volume` is one."""
+
+    @property
+    def array(self) -> Array:
+        """Intensities `(i, j, k)`."""
+
+    @property
+    def affine(self) -> Array:
+        """4 x 4, voxel to RAS+ mm."""
+
+
+class Detector:
+    """The preprocessing, network and calibration of one bundle.
+
+    Args:
+        root: the bundle's folder, with `configs/inference.yaml`, `models/model.pt` and `models/calibration.json`.
+        device: where the network runs; None: CUDA where there is one, else the CPU.
+
+    Raises:
+        BundleError: the bundle is incomplete, or its weights are not the calibrated ones.
+    """
+
+    def __init__(self, root: str | Path, *, device: str | torch.device | None = None) -> None:
+        self.root = Path(root)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.calibration = load_calibration(self.root)
+        self.bundle = bundle_id(self.root, self.calibration)
+        parser = _parse(self.root, self.device)
+        self.network: nn.Module = parser.get_parsed_content("network")
+        _load_weights(self.network, self.root / WEIGHTS)
+        self.network.eval()
+        self.inferer = parser.get_parsed_content("inferer")
+        self._prepare = Compose(parser.get_parsed_content("prepare"))
+
+    def __call__(self, volume: VolumeLike, *, case: str = "") -> Finding:
+        """The `Finding` of a volume."""
+        return self.examine(volume, case=case).finding
+
+    def prepare(self, volume: VolumeLike) -> MetaTensor:
+        """What the network sees of a volume: `(1, *spatial)` in [0, 1], on the CPU, with its affine."""
+        array = torch.as_tensor(np.ascontiguousarray(volume.array, dtype=np.float32))
+        affine = torch.as_tensor(np.asarray(volume.affine, dtype=np.float64))
+        image = MetaTensor(array[None], affine=affine, meta={"original_affine": affine.numpy()})
+        prepared: MetaTensor = self._prepare({"image": image})["image"]
+        return prepared
+
+    def examine(self, volume: VolumeLike, *, case: str = "") -> Examination:
+        """Examine a volume.
+
+        Args:
+            volume: an `array` `(i, j, k)` with an `affine`; `source`, `series_uid`, `input_hash` and `flags` are
+                taken over where it has them.
+            case: its name; by default the name of its source.
+
+        Returns:
+            Finding, mask, score map and healthy twin, on the volume's own grid.
+        """
+        clock = {"start": time.perf_counter()}
+        image = self.prepare(volume)
+        clock["prepare"] = time.perf_counter()
+        maps = self._infer(image)
+        clock["network"] = time.perf_counter()
+        score = image_score(maps["mask"][0].numpy(), foreground(image[0].numpy()))
+        on_source = self._invert(image, maps)
+        score_map = np.clip(on_source["mask"], 0, 1)
+        clock["invert"] = time.perf_counter()
+        steps = list(clock)
+        timings = {step: clock[step] - clock[before] for before, step in zip(steps, steps[1:], strict=False)}
+        return assess(
+            score_map,
+            np.asarray(volume.affine, dtype=np.float64),
+            score=score,
+            subject=_subject(volume, case),
+            calibration=self.calibration,
+            bundle=self.bundle,
+            timings=timings,
+            twin=_twin(volume, image, on_source["residual"] * score_map),
+        )
+
+    def _infer(self, image: MetaTensor) -> dict[str, Tensor]:
+        """M, and the residual where the method has one, each `(1, *spatial)` on the CPU, in one pass."""
+        explain = getattr(self.network, "explain", None)
+
+        def both(batch: Tensor) -> Tensor:
+            if explain is None:
+                mask = self.network(batch)
+                return torch.cat([mask, torch.zeros_like(mask)], dim=1)
+            told = explain(batch)
+            return torch.cat([told["mask"], told["twin"] - batch], dim=1)
+
+        with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
+            maps = self.inferer(image.as_tensor()[None].to(self.device), both)[0].float().cpu()
+        return {"mask": maps[:1], "residual": maps[1:]}
+
+    def _invert(self, image: MetaTensor, maps: dict[str, Tensor]) -> dict[str, Array]:
+        """Maps `(1, *spatial)` back on the source's grid, `(i, j, k)` float32, linearly interpolated."""
+        stacked = MetaTensor(torch.cat(list(maps.values())), affine=image.affine)
+        invert = Invertd("maps", transform=self._prepare, orig_keys="image", nearest_interp=False)
+        back = invert({"maps": stacked, "image": image})["maps"].numpy().astype(np.float32)
+        return dict(zip(maps, back, strict=True))
+
+
+def load_detector(root: str | Path, *, device: str | torch.device | None = None) -> Detector:
+    """The detector of the bundle at `root`; see `Detector`."""
+    return Detector(root, device=device)
+
+
+def _parse(root: Path, device: torch.device) -> ConfigParser:
+    """The bundle's `configs/inference.yaml`, ready to instantiate."""
+    path = root / "configs" / "inference.yaml"
+    if not path.is_file():
+        msg = f"{path}: no inference config"
+        raise BundleError(msg)
+    parser = ConfigParser()
+    parser.read_config(str(path))
+    parser["bundle_root"] = str(root)
+    parser["device"] = f"$torch.device('{device}')"
+    return parser
+
+
+def _load_weights(network: nn.Module, path: Path) -> None:
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (RuntimeError, ValueError, KeyError) as error:
+        msg = f"{path}: not the weights of this bundle's network: {str(error).splitlines()[0]}"
+        raise BundleError(msg) from error
+
+
+def _subject(volume: VolumeLike, case: str) -> Subject:
+    source = str(getattr(volume, "source", ""))
+    return Subject(
+        case=case or Path(source).name.removesuffix(".gz").removesuffix(".nii") or "volume",
+        input_hash=getattr(volume, "input_hash", ""),
+        series_uid=getattr(volume, "series_uid", None),
+        flags=tuple(getattr(volume, "flags", ())),
+    )
+
+
+def _twin(volume: VolumeLike, image: MetaTensor, change: Array) -> Array:
+    """The composite `(1 - M) y + M G(y)` in the source's units: the image plus the masked residual, unscaled."""
+    scale = float(image.meta.get("intensity_scale", 1.0))
+    return np.asarray(volume.array, dtype=np.float32) + change / scale

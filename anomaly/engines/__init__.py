@@ -1,0 +1,16 @@
+"""Engines: the evaluator on Ignite, and the handlers that calibrate, measure and write."""
+
+from anomaly.engines.calibration import CalibrationHandler
+from anomaly.engines.evaluator import AnomalyEvaluator
+from anomaly.engines.inferer import SlabInferer
+from anomaly.engines.metrics import CohortMetrics
+from anomaly.engines.writer import FindingWriter, write_examination
+
+__all__ = [
+    "AnomalyEvaluator",
+    "CalibrationHandler",
+    "CohortMetrics",
+    "FindingWriter",
+    "SlabInferer",
+    "write_examination",
+]

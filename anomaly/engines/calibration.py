@@ -1,0 +1,68 @@
+"""`CalibrationHandler`: calibrate on the healthy cases that an evaluator runs over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ignite.engine import Engine, Events
+from monai.utils import convert_to_numpy
+
+from anomaly.bundle import sha256_of
+from anomaly.metrics.histogram import ScoreHistogram
+from anomaly.scoring.calibration import calibrate
+from anomaly.scoring.score import TOP_FRACTION, image_score
+
+
+class CalibrationHandler:
+    """Collect the healthy scores of an `AnomalyEvaluator`'s run and write `calibration.json` at its end.
+
+    Several items with one `case` (the healthy runs of one patient) count as one case: exchangeability is between
+    patients.
+
+    Args:
+        weights: the weights file that the evaluator runs with; its SHA-256 is written too.
+        path: the file to write.
+        top_fraction: see `anomaly.scoring.image_score`.
+        **options: `voxel_false_positive_rate`, `alpha`, `min_lesion_ml` of `anomaly.scoring.calibrate`.
+    """
+
+    def __init__(
+        self, weights: str | Path, path: str | Path, *, top_fraction: float = TOP_FRACTION, **options: float
+    ) -> None:
+        self.weights, self.path = Path(weights), Path(path)
+        self.top_fraction, self.options = top_fraction, options
+
+    def attach(self, engine: Engine) -> None:
+        """Register with an evaluator."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
+        engine.add_event_handler(Events.COMPLETED, self._finish)
+
+    def _start(self, _: Engine) -> None:
+        self.histogram = ScoreHistogram()
+        self.scores: dict[str, list[np.ndarray]] = {}
+
+    def _collect(self, engine: Engine) -> None:
+        batch: Any = engine.state.batch
+        output: Any = engine.state.output
+        for item, result in zip(batch, output, strict=True):
+            scores = convert_to_numpy(result["map"])[convert_to_numpy(result["body"])]
+            self.histogram.add(scores)
+            self.scores.setdefault(item["case"], []).append(scores)
+
+    def _finish(self, _: Engine) -> None:
+        pooled = {case: np.concatenate(parts) for case, parts in self.scores.items()}
+        scores = {
+            case: image_score(values, np.ones(values.shape, bool), fraction=self.top_fraction)
+            for case, values in pooled.items()
+        }
+        calibration = calibrate(
+            self.histogram,
+            list(scores.values()),
+            cases=sorted(scores),
+            weights_sha256=sha256_of(self.weights),
+            **self.options,
+        )
+        calibration.save(self.path)

@@ -1,0 +1,161 @@
+"""`CohortMetrics`: what an evaluation says of a cohort, with patient-bootstrap intervals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ignite.engine import Engine, Events
+from monai.utils import convert_to_numpy
+from sklearn.metrics import roc_auc_score
+
+from anomaly.bundle import load_calibration
+from anomaly.metrics.histogram import ScoreHistogram, average_precision, dice_curve
+from anomaly.scoring.lesions import find_lesions
+
+Array = np.ndarray
+_RESAMPLES = 1000
+_MIN_SLICE_VOXELS = 10  # fewer labelled voxels do not make a slice abnormal
+
+
+class CohortMetrics:
+    """Measure the cases of an `AnomalyEvaluator` that have a `label`, and write `metrics.json`.
+
+    All voxels of all cases are pooled, background included, at the source's resolution: `voxel_ap`, `best_dice`
+    (an oracle over thresholds) and `dice_at_threshold` (of the cleaned mask at the healthy-calibrated
+    threshold). `mean_dice_at_threshold` is the mean over cases with a lesion. `slice_auroc` takes the highest
+    1 % of a slice as its score; `image_auroc` and `false_alarm_rate` need healthy cases, and are null without.
+    Intervals are 95 % percentiles over resampled patients.
+
+    Args:
+        bundle_root: the bundle, for its calibration.
+        output_dir: where `metrics.json` goes.
+        seed: of the bootstrap.
+    """
+
+    def __init__(self, bundle_root: str | Path, output_dir: str | Path, *, seed: int = 0) -> None:
+        self.calibration = load_calibration(bundle_root)
+        self.output_dir = Path(output_dir)
+        self.seed = seed
+
+    def attach(self, engine: Engine) -> None:
+        """Register with an evaluator."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
+        engine.add_event_handler(Events.COMPLETED, self._finish)
+
+    def _start(self, _: Engine) -> None:
+        self.histograms: list[ScoreHistogram] = []
+        self.cases: list[dict[str, Any]] = []
+        self.slices: list[tuple[float, bool]] = []
+
+    def _collect(self, engine: Engine) -> None:
+        batch: Any = engine.state.batch
+        output: Any = engine.state.output
+        for item, result in zip(batch, output, strict=True):
+            row = {"case": item["case"], "score": float(result["score"])}
+            row["p_value"] = self.calibration.p_value(row["score"])
+            if "label" in item:
+                row |= self._measure(result["pred"], convert_to_numpy(item["label"])[0] > 0)
+            self.cases.append(row)
+
+    def _measure(self, pred: Any, truth: Array) -> dict[str, Any]:
+        scores = np.clip(convert_to_numpy(pred)[0], 0, 1)
+        if scores.shape != truth.shape:
+            msg = f"label of {truth.shape} for an image of {scores.shape}"
+            raise ValueError(msg)
+        self.histograms.append(ScoreHistogram().add(scores, truth))
+        affine = pred.affine.numpy()
+        mask, _ = find_lesions(
+            scores,
+            affine,
+            threshold=self.calibration.voxel_threshold,
+            min_lesion_ml=self.calibration.min_lesion_ml,
+        )
+        top = max(1, scores[..., 0].size // 100)
+        slice_scores = np.partition(scores.reshape(-1, scores.shape[-1]), -top, axis=0)[-top:].mean(axis=0)
+        abnormal = truth.sum(axis=(0, 1)) >= _MIN_SLICE_VOXELS
+        self.slices += list(zip(slice_scores.tolist(), abnormal.tolist(), strict=True))
+        return {
+            "voxels": [int((mask > 0)[truth].sum()), int(mask.sum()), int(truth.sum())],
+            "lesion_ml": float(truth.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000),
+            "mask_ml": float(mask.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000),
+        }
+
+    def _finish(self, engine: Any) -> None:
+        failed = list(getattr(engine, "failures", []))
+        report: dict[str, Any] = {"cases": len(self.cases), "failed": failed}
+        if self.histograms and any(histogram.abnormal.any() for histogram in self.histograms):
+            report |= self._cohort()
+        report["per_case"] = [self._public(row) for row in self.cases]
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        (self.output_dir / "metrics.json").write_text(json.dumps(report, indent=2) + "\n")
+        engine.state.metrics |= {key: value for key, value in report.items() if isinstance(value, float)}
+
+    def _cohort(self) -> dict[str, Any]:
+        healthy = np.stack([histogram.healthy for histogram in self.histograms])
+        abnormal = np.stack([histogram.abnormal for histogram in self.histograms])
+        voxels = np.array([row["voxels"] for row in self.cases if "voxels" in row])
+        everyone = np.ones((1, len(healthy)), dtype=np.int64)
+        point = _statistics(everyone, healthy, abnormal, voxels)
+        rng = np.random.default_rng(self.seed)
+        draws = rng.multinomial(len(healthy), np.full(len(healthy), 1 / len(healthy)), size=_RESAMPLES)
+        boot = _statistics(draws, healthy, abnormal, voxels)
+        pooled = sum(self.histograms, start=ScoreHistogram())
+        labelled = [row for row in self.cases if "voxels" in row]
+        ill = np.array([row["lesion_ml"] > 0 for row in labelled])
+        alarms = np.array([row["p_value"] <= self.calibration.alpha + 1e-9 for row in labelled])
+        return {
+            **{name: float(values[0]) for name, values in point.items()},
+            "intervals": {
+                name: [round(float(q), 4) for q in np.nanpercentile(values, [2.5, 97.5])]
+                for name, values in boot.items()
+            },
+            "best_dice_threshold": pooled.best_dice()[1],
+            "mean_dice_at_threshold": float(np.mean([_dice(row["voxels"]) for row in labelled if row["voxels"][2]])),
+            "slice_auroc": _auroc(*zip(*self.slices, strict=True)),
+            "image_auroc": _auroc([row["score"] for row in labelled], ill),
+            "sensitivity": float(alarms[ill].mean()) if ill.any() else None,
+            "false_alarm_rate": float(alarms[~ill].mean()) if (~ill).any() else None,
+            "voxel_threshold": self.calibration.voxel_threshold,
+            "alpha": self.calibration.alpha,
+        }
+
+    def _public(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A case's row without raw counts, with its Dice (null where there is no lesion)."""
+        if "voxels" not in row:
+            return row
+        rest = {key: value for key, value in row.items() if key != "voxels"}
+        return {**rest, "dice_at_threshold": _dice(row["voxels"]) if row["voxels"][2] else None}
+
+
+def _statistics(weights: Array, healthy: Array, abnormal: Array, voxels: Array) -> dict[str, Array]:
+    """The pooled statistics of each resample.
+
+    Args:
+        weights: `(resamples, cases)`, how often each case was drawn.
+        healthy: `(cases, BINS)` counts.
+        abnormal: `(cases, BINS)` counts.
+        voxels: `(cases, 3)`: hit, in the mask, in the lesion.
+    """
+    pooled = [(row @ healthy, row @ abnormal) for row in weights]
+    counts = weights @ voxels
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            "voxel_ap": np.array([average_precision(*pair) for pair in pooled]),
+            "best_dice": np.array([np.nanmax(dice_curve(*pair)) if pair[1].any() else np.nan for pair in pooled]),
+            "dice_at_threshold": 2 * counts[:, 0] / (counts[:, 1] + counts[:, 2]),
+        }
+
+
+def _dice(voxels: list[int]) -> float:
+    hit, mask, truth = voxels
+    return 2 * hit / max(mask + truth, 1)
+
+
+def _auroc(scores: Any, truth: Any) -> float | None:
+    """AUROC, or None where there is only one class."""
+    labels = np.asarray(truth, dtype=bool)
+    return float(roc_auc_score(labels, scores)) if labels.any() and not labels.all() else None

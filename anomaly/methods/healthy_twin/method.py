@@ -1,0 +1,59 @@
+"""The HealthyTwin method: image in, mask M out, with the twin and the composite to explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from anomaly.networks.medicalnet import load_medicalnet
+from anomaly.networks.twin_generator import TwinGenerator
+
+
+class HealthyTwin(nn.Module):
+    """Estimate the abnormal part M of an image and its healthy twin.
+
+    `forward` answers what every method of this project answers, a score map; here it is M itself, an output of
+    the network and not a subtraction. The composite `x~ = (1 - M) * y + M * G(y)` is what the discriminator
+    must take for healthy while M stays small.
+
+    Args:
+        spatial_dims: 2 or 3.
+        depth: layers of the MedicalNet encoder.
+        decoder_channels: see `TwinGenerator`.
+        slice_stride: see `medicalnet_encoder`.
+        encoder_weights: a MedicalNet checkpoint, or `hub:owner/repository/file`; None starts from scratch.
+    """
+
+    def __init__(
+        self,
+        *,
+        spatial_dims: int = 3,
+        depth: int = 10,
+        decoder_channels: Sequence[int] = (96, 64, 48, 32, 16),
+        slice_stride: int = 1,
+        encoder_weights: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.generator = TwinGenerator(
+            spatial_dims=spatial_dims, depth=depth, decoder_channels=decoder_channels, slice_stride=slice_stride
+        )
+        if encoder_weights:
+            load_medicalnet(self.generator.encoder, encoder_weights)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The score map M in [0, 1], `(B, 1, *spatial)`, of `image`, `(B, 1, *spatial)` in [0, 1]."""
+        return torch.sigmoid(self.generator(image)[1])
+
+    def explain(self, image: Tensor) -> dict[str, Tensor]:
+        """All that the network has to say of `image`, `(B, 1, *spatial)` in [0, 1].
+
+        Returns:
+            `mask` M, `mask_logit`, `residual` R, `twin` G(y) and `composite` x~, each `(B, 1, *spatial)`.
+        """
+        residual, logit = self.generator(image)
+        mask = torch.sigmoid(logit)
+        twin = torch.clamp(image + residual, 0, 1)
+        composite = image + mask * (twin - image)
+        return {"mask": mask, "mask_logit": logit, "residual": residual, "twin": twin, "composite": composite}

@@ -1,0 +1,103 @@
+"""MedicalNet's ResNet encoder on MONAI's `ResNetFeatures`, with strides that suit thick slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from monai.networks.nets import ResNetFeatures
+from torch import Tensor, nn
+
+_FOREIGN_HEADS = ("fc.", "conv_seg.")  # the heads of classification and of MedicalNet's own segmentation training
+HUB_PREFIX = "hub:"
+
+
+def medicalnet_encoder(depth: int = 10, *, spatial_dims: int = 3, slice_stride: int = 1) -> ResNetFeatures:
+    """MedicalNet's ResNet [Chen, Ma & Zheng 2019, arXiv 1904.00625] as an encoder with five feature maps.
+
+    Thick-slice series have 20 slices; five halvings would leave none. With `slice_stride=1` every stride
+    along the last axis (the slices) is 1, so any number of slices works. Parameter names and shapes are
+    MedicalNet's, hence its weights load either way.
+
+    Args:
+        depth: 10, 18, 34 or 50 layers.
+        spatial_dims: 2 or 3. With 2, every axis is in-plane and `slice_stride` has no effect.
+        slice_stride: 1 keeps the slice resolution at every level, 2 halves it with the in-plane resolution.
+
+    Returns:
+        A module mapping `(B, 1, *spatial)` to maps at in-plane strides 2, 4, 8, 16 and 32.
+
+    Raises:
+        ValueError: `slice_stride` is neither 1 nor 2.
+    """
+    if slice_stride not in (1, 2):
+        msg = f"slice_stride must be 1 or 2, got {slice_stride}"
+        raise ValueError(msg)
+    encoder = ResNetFeatures(f"resnet{depth}", pretrained=False, spatial_dims=spatial_dims, in_channels=1)
+    if spatial_dims == 3 and slice_stride == 1:
+        _keep_slices(encoder)
+    return encoder
+
+
+def load_medicalnet(encoder: nn.Module, source: str | Path) -> list[str]:
+    """Load official MedicalNet weights into an encoder made by `medicalnet_encoder`.
+
+    Args:
+        encoder: the 3-D or 2-D encoder. For 2-D, kernels are summed along the slice axis, which gives what the
+            3-D network answers on a volume that is constant along its slices.
+        source: a checkpoint file in the official layout `{"state_dict": {"module.conv1.weight": ...}}` or a flat
+            state dict; or `hub:TencentMedicalNet/MedicalNet-Resnet10/resnet_10_23dataset.pth`, which downloads
+            (needs the extra `healthytwin[hub]`; nothing is downloaded unless asked for by this name).
+
+    Returns:
+        The names of the loaded tensors.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no MedicalNet checkpoint of this depth; the message names the file and the keys.
+    """
+    path = _from_hub(str(source)) if str(source).startswith(HUB_PREFIX) else Path(source)
+    if not path.is_file():
+        msg = f"MedicalNet weights not found: {path}"
+        raise FileNotFoundError(msg)
+    state = _unwrap(torch.load(path, map_location="cpu", weights_only=True), path)
+    target = encoder.state_dict()
+    state = {key: _fit(value, target[key]) if key in target else value for key, value in state.items()}
+    wrong = [key for key in state if key not in target or state[key].shape != target[key].shape]
+    missing = [key for key in target if key not in state and not key.endswith("num_batches_tracked")]
+    if wrong or missing:
+        msg = f"{path}: not the weights of this encoder; unexpected or misshapen {wrong[:3]}, missing {missing[:3]}"
+        raise ValueError(msg)
+    encoder.load_state_dict(state, strict=False)
+    return sorted(state)
+
+
+def _keep_slices(encoder: nn.Module) -> None:
+    """Set the last-axis stride of every strided layer to 1, in place."""
+    for module in encoder.modules():
+        if isinstance(module, nn.Conv3d | nn.MaxPool3d):
+            stride = module.stride if isinstance(module.stride, tuple) else (module.stride,) * 3
+            module.stride = (*stride[:2], 1)
+
+
+def _unwrap(checkpoint: object, path: Path) -> dict[str, Tensor]:
+    """The flat state dict inside an official checkpoint, without the `module.` of DataParallel and foreign heads."""
+    state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        msg = f"{path}: no state dict of tensors inside"
+        raise ValueError(msg)
+    flat = {key.removeprefix("module."): value for key, value in state.items()}
+    return {key: value for key, value in flat.items() if not key.startswith(_FOREIGN_HEADS)}
+
+
+def _fit(value: Tensor, target: Tensor) -> Tensor:
+    """A 3-D kernel `(O, I, k, k, k)` summed along its slice axis where the target is 2-D `(O, I, k, k)`."""
+    return value.sum(dim=-1) if value.ndim == 5 and target.ndim == 4 else value
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    owner, repository, file = name.removeprefix(HUB_PREFIX).split("/", 2)
+    return Path(hf_hub_download(repo_id=f"{owner}/{repository}", filename=file))

@@ -1,0 +1,105 @@
+"""The generator: one encoder, one decoder, and two heads for the healthy twin and for the mask M."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from monai.networks.blocks import Convolution
+from torch import Tensor, nn
+
+from anomaly.networks.medicalnet import medicalnet_encoder
+
+_ENCODER_STRIDE = 32
+_STEM_CHANNELS = 16
+
+
+class TwinGenerator(nn.Module):
+    """Map an image to the residual R of its healthy twin and to the logit of the mask M.
+
+    The twin is `G(y) = clip(y + R(y), 0, 1)`: the image itself carries the high frequencies of the healthy
+    part, and R has only to undo the abnormal part. M is not computed from R by subtraction; it has a head of
+    its own on the same features.
+
+    Args:
+        spatial_dims: 2 or 3.
+        depth: layers of the ResNet encoder (10, 18, 34, 50).
+        decoder_channels: channels at in-plane strides 16, 8, 4, 2 and 1.
+        slice_stride: see `medicalnet_encoder`.
+        input_mean: subtracted from the image before the encoder.
+        input_std: divides the image before the encoder. MedicalNet was trained on z-scored volumes; constants
+            rather than the mean of the crop keep the answer the same in every window.
+    """
+
+    def __init__(
+        self,
+        *,
+        spatial_dims: int = 3,
+        depth: int = 10,
+        decoder_channels: Sequence[int] = (96, 64, 48, 32, 16),
+        slice_stride: int = 1,
+        input_mean: float = 0.25,
+        input_std: float = 0.2,
+    ) -> None:
+        super().__init__()
+        if len(decoder_channels) != 5:
+            msg = f"decoder_channels needs five numbers, got {tuple(decoder_channels)}"
+            raise ValueError(msg)
+        self.spatial_dims = spatial_dims
+        self.halved = spatial_dims if slice_stride == 2 or spatial_dims == 2 else 2
+        self.input_mean, self.input_std = input_mean, input_std
+        self.encoder = medicalnet_encoder(depth, spatial_dims=spatial_dims, slice_stride=slice_stride)
+        expansion = 4 if depth >= 50 else 1
+        skips = [256 * expansion, 128 * expansion, 64 * expansion, 64, _STEM_CHANNELS]
+        inputs = [512 * expansion, *decoder_channels[:-1]]
+        flat = [False, False, True, True, True]  # in-plane kernels where the maps are largest
+        self.stem = _conv(spatial_dims, 1, _STEM_CHANNELS, in_plane=True)
+        self.blocks = nn.ModuleList(
+            _conv(spatial_dims, above + skip, out, in_plane=thin)
+            for above, skip, out, thin in zip(inputs, skips, decoder_channels, flat, strict=True)
+        )
+        self.twin_head = _head(spatial_dims, decoder_channels[-1])
+        self.mask_head = _head(spatial_dims, decoder_channels[-1])
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Run both heads.
+
+        Args:
+            image: `(B, 1, *spatial)` in [0, 1]; any size, padded inside to what the encoder needs.
+
+        Returns:
+            Residual R and mask logit, both `(B, 1, *spatial)`.
+        """
+        spatial = image.shape[2:]
+        x = (self._pad(image) - self.input_mean) / self.input_std
+        features = [self.stem(x), *self.encoder(x)]
+        x = features.pop()
+        for block in self.blocks:
+            skip = features.pop()
+            x = block(torch.cat([F.interpolate(x, size=skip.shape[2:], mode="nearest"), skip], dim=1))
+        crop = (..., *(slice(size) for size in spatial))
+        return self.twin_head(x)[crop], self.mask_head(x)[crop]
+
+    def _pad(self, image: Tensor) -> Tensor:
+        """Zeros (air) after the end of each strided axis, up to a multiple of the encoder's stride."""
+        missing = [-size % _ENCODER_STRIDE if axis < self.halved else 0 for axis, size in enumerate(image.shape[2:])]
+        return F.pad(image, [width for size in reversed(missing) for width in (0, size)])
+
+
+def _conv(spatial_dims: int, inputs: int, outputs: int, *, in_plane: bool) -> nn.Module:
+    """Convolution, batch norm, ReLU: `(B, inputs, *spatial)` to `(B, outputs, *spatial)`.
+
+    Batch norm, because its statistics at inference do not depend on the window: a whole volume gives what its
+    slabs give.
+    """
+    kernel = (3, 3, 1) if in_plane and spatial_dims == 3 else (3,) * spatial_dims
+    return Convolution(spatial_dims, inputs, outputs, kernel_size=kernel, norm="batch", act="relu", bias=False)
+
+
+def _head(spatial_dims: int, inputs: int) -> nn.Module:
+    conv = nn.Conv2d if spatial_dims == 2 else nn.Conv3d
+    head = conv(inputs, 1, kernel_size=1)
+    nn.init.normal_(head.weight, std=0.01)
+    nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+    return head

@@ -1,0 +1,7 @@
+"""From maps to one score, one p-value and a clean mask, calibrated on healthy cases."""
+
+from anomaly.scoring.calibration import Calibration, calibrate
+from anomaly.scoring.lesions import find_lesions
+from anomaly.scoring.score import foreground, image_score
+
+__all__ = ["Calibration", "calibrate", "find_lesions", "foreground", "image_score"]

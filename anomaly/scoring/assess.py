@@ -1,0 +1,107 @@
+"""From a score map in the source's geometry to the mask and the `Finding` of a case."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+
+import numpy as np
+
+from anomaly.finding import BundleId, Finding, Thresholds
+from anomaly.scoring.calibration import Calibration
+from anomaly.scoring.lesions import find_lesions
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """What a detector gives for one volume; arrays are on the source's grid `(i, j, k)`.
+
+    Args:
+        finding: the result in words and numbers.
+        mask: uint8, 1 where abnormal.
+        score: float32 in [0, 1].
+        twin: float32 in the source's intensity units: the image with the abnormal part made healthy; None where
+            nobody asked for it.
+    """
+
+    finding: Finding
+    mask: Array
+    score: Array
+    twin: Array | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """Who a score map belongs to: what a `Finding` repeats of its input."""
+
+    case: str
+    input_hash: str = ""
+    series_uid: str | None = None
+    flags: Sequence[str] = ()
+
+
+def assess(
+    score_map: Array,
+    affine: Array,
+    *,
+    score: float,
+    subject: Subject,
+    calibration: Calibration,
+    bundle: BundleId,
+    timings: Mapping[str, float],
+    twin: Array | None = None,
+) -> Examination:
+    """Threshold, clean and describe a score map.
+
+    Args:
+        score_map: `(i, j, k)` in [0, 1], on the source's grid.
+        affine: 4 x 4, voxel to RAS+ mm.
+        score: the image-level score.
+        subject: the input.
+        calibration: the bundle's.
+        bundle: who speaks.
+        timings: seconds by step.
+        twin: passed through.
+    """
+    mask, lesions = find_lesions(
+        score_map, affine, threshold=calibration.voxel_threshold, min_lesion_ml=calibration.min_lesion_ml
+    )
+    thresholds = Thresholds(
+        voxel=calibration.voxel_threshold,
+        image=min(calibration.image_threshold, 1.0),
+        alpha=calibration.alpha,
+        min_lesion_ml=calibration.min_lesion_ml,
+    )
+    finding = Finding(
+        case=subject.case,
+        input_hash=subject.input_hash,
+        series_uid=subject.series_uid,
+        bundle=bundle,
+        score=score,
+        p_value=calibration.p_value(score),
+        abnormal=calibration.is_abnormal(score),
+        lesions=lesions,
+        thresholds=thresholds,
+        calibration_cases=len(calibration.cases),
+        flags=list(subject.flags),
+        timings={step: round(seconds, 4) for step, seconds in timings.items()},
+        versions=software_versions(),
+    )
+    return Examination(finding=finding, mask=mask, score=score_map.astype(np.float32), twin=twin)
+
+
+@cache
+def software_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide a result."""
+    versions = {"python": platform.python_version()}
+    for package in ("healthytwin", "monai", "torch", "numpy"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "unknown"
+    return versions

@@ -1,0 +1,96 @@
+"""Families of anomalies: what happens to the image inside a shape.
+
+Each family is a function of the healthy image `(*spatial)` in [0, 1], the soft mask `(*spatial)` and a seeded
+generator; it returns the abnormal image. Strengths are in units of the normalised intensity, where healthy brain
+lies near 0.35.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.random import Generator
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from anomaly.synthesis.shapes import smooth_noise
+
+Array = np.ndarray
+Family = Callable[[Array, Array, Generator], Array]
+
+
+def shift(image: Array, mask: Array, rng: Generator) -> Array:
+    """Brighter or darker by a smooth, textured amount; anatomy stays visible [Baugh 2023, intensity tasks]."""
+    strength = rng.uniform(0.06, 0.45) if rng.random() < 0.7 else -rng.uniform(0.06, 0.3)
+    texture = 1 + rng.uniform(0, 0.6) * smooth_noise(rng, image.shape, grain=rng.uniform(2, 10))
+    return image + mask * strength * texture
+
+
+def plateau(image: Array, mask: Array, rng: Generator) -> Array:
+    """A tissue of its own value that hides the anatomy, as an infiltrating tumour or oedema does."""
+    level = _level(image, mask) * (rng.uniform(1.2, 2.3) if rng.random() < 0.75 else rng.uniform(0.2, 0.8))
+    texture = rng.uniform(0, 0.12) * smooth_noise(rng, image.shape, grain=rng.uniform(2, 12))
+    detail = rng.uniform(0, 0.8) * (image - _blur(image, 2.0))
+    opacity = mask * rng.uniform(0.5, 1.0)
+    return (1 - opacity) * image + opacity * (level + texture + detail)
+
+
+def cored(image: Array, mask: Array, rng: Generator) -> Array:
+    """A bright rim around a dark or intermediate core, as necrosis and cysts show."""
+    bright = _level(image, mask) * rng.uniform(1.3, 2.2)
+    core = np.clip((gaussian_filter(mask, _sigma(image, 2.0)) - rng.uniform(0.6, 0.85)) * 8, 0, 1)
+    dark = bright * rng.uniform(0.1, 0.7)
+    texture = rng.uniform(0, 0.1) * smooth_noise(rng, image.shape, grain=rng.uniform(2, 8))
+    return (1 - mask) * image + mask * ((1 - core) * bright + core * dark + texture)
+
+
+def foreign(image: Array, mask: Array, rng: Generator) -> Array:
+    """A patch of another place, linearly interpolated [Tan 2020, foreign patch interpolation]."""
+    offsets = [int(rng.integers(n // 6, n - n // 6)) for n in image.shape[:2]]
+    other = np.roll(image, offsets, axis=(0, 1))
+    for axis in range(2):
+        other = np.flip(other, axis) if rng.random() < 0.5 else other
+    alpha = mask * rng.uniform(0.4, 1.0)
+    return (1 - alpha) * image + alpha * other * rng.uniform(0.7, 1.6)
+
+
+def blur(image: Array, mask: Array, rng: Generator) -> Array:
+    """Structure wiped out, the mean kept (or a little raised)."""
+    return (1 - mask) * image + mask * _blur(image, rng.uniform(2.0, 5.0)) * rng.uniform(0.9, 1.3)
+
+
+def coarse_noise(image: Array, mask: Array, rng: Generator) -> Array:
+    """Coarse Gaussian noise [Kascenas 2022, denoising autoencoder]."""
+    return image + mask * rng.uniform(0.15, 0.5) * smooth_noise(rng, image.shape, grain=rng.uniform(3, 14))
+
+
+def displace(image: Array, mask: Array, rng: Generator) -> Array:
+    """Tissue pushed from, or drawn to, the middle of the shape [Baugh 2023, sink and source]."""
+    weights = mask / max(float(mask.sum()), 1e-6)
+    grid = np.indices(image.shape, dtype=np.float32)
+    centre = [float((axis * weights).sum()) for axis in grid]
+    strength = rng.uniform(0.3, 0.75) * (1 if rng.random() < 0.5 else -1)
+    for axis in range(2):
+        grid[axis] -= strength * mask * (grid[axis] - centre[axis])
+    return map_coordinates(image, grid, order=1, mode="nearest")
+
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {f.__name__: f for f in (shift, plateau, cored, foreign, blur, coarse_noise, displace)}
+)
+
+
+def _level(image: Array, mask: Array) -> float:
+    """The median of the healthy image under the mask."""
+    inside = image[mask > 0.5]
+    return float(np.median(inside)) if inside.size else 0.35
+
+
+def _sigma(image: Array, in_plane: float) -> tuple[float, ...]:
+    """A Gaussian's widths in voxels, a third along the last of three axes."""
+    return (in_plane, in_plane, in_plane / 3)[: image.ndim]
+
+
+def _blur(image: Array, in_plane: float) -> Array:
+    return gaussian_filter(image, _sigma(image, in_plane))

@@ -1,0 +1,152 @@
+"""`PlantAnomalyd`: a MONAI dictionary transform that plants anomalies and returns the true mask."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform, RandomizableTransform
+from monai.utils import convert_to_numpy
+from numpy.random import Generator
+
+from anomaly.synthesis.families import FAMILIES
+from anomaly.synthesis.shapes import Shape, draw_shape, render_shape
+
+Array = np.ndarray
+_LEAST_CHANGE = 0.025  # mean change inside the mask, in units of normalised intensity; less is not visible
+_EDGE = 0.35  # soft-mask value from which a voxel counts as abnormal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planting:
+    """All that is needed to plant the same anomaly again: the family, its shape, the seed of its texture."""
+
+    family: str
+    shape: Shape
+    seed: int
+
+
+def draw_plantings(
+    rng: Generator,
+    region: Array,
+    *,
+    families: Sequence[str],
+    radius: tuple[float, float],
+    slice_ratio: tuple[float, float],
+    most: int,
+) -> list[Planting]:
+    """Draw one to `most` anomalies with centres in `region`, `(*spatial)` bool."""
+    return [
+        Planting(
+            family=str(rng.choice(list(families))),
+            shape=draw_shape(rng, region, radius=radius, slice_ratio=slice_ratio),
+            seed=int(rng.integers(2**31)),
+        )
+        for _ in range(rng.integers(1, most + 1))
+    ]
+
+
+def plant(image: Array, plantings: Sequence[Planting], region: Array) -> tuple[Array, Array]:
+    """Plant anomalies, one after the other.
+
+    Args:
+        image: `(*spatial)` in [0, 1].
+        plantings: what to plant; one that changes hardly anything is left out.
+        region: `(*spatial)` bool, outside which nothing changes.
+
+    Returns:
+        The abnormal image and the true mask (0 or 1), both `(*spatial)` float32.
+    """
+    image, truth = image.astype(np.float32), np.zeros(image.shape, dtype=np.float32)
+    for planting in plantings:
+        soft = render_shape(planting.shape, image.shape) * region
+        inside = soft > _EDGE
+        if not inside.any():
+            continue
+        changed = FAMILIES[planting.family](image, soft, np.random.default_rng(planting.seed))
+        changed = np.clip(changed, 0, 1).astype(np.float32)
+        if np.abs(changed - image)[inside].mean() < _LEAST_CHANGE:
+            continue
+        image, truth = changed, np.maximum(truth, inside)
+    return image, truth
+
+
+class PlantAnomalyd(RandomizableTransform, MapTransform):
+    """Plant anomalies in a healthy image.
+
+    Reads `image` `(1, *spatial)` in [0, 1] and writes the abnormal image in its place, the untouched image under
+    `healthy` and the true mask under `mask`, same shape. The plantings themselves stand under `plantings` (a
+    list of `Planting`) when `keep_plantings` is set: `plant` replays them.
+
+    Args:
+        keys: the image's key.
+        region_key: key of a mask `(1, *spatial)`, non-zero where anomalies may lie; None allows everywhere.
+        families: names out of `anomaly.synthesis.FAMILIES`; None takes all.
+        prob: part of the images that get anomalies; the others come back healthy, with an empty mask.
+        radius: in-plane semi-axes in voxels, smallest and largest.
+        slice_ratio: semi-axis along the slices over the in-plane one, smallest and largest.
+        most: most anomalies in one image.
+        seed_keys: when given, the draw depends on these values of the item alone, so that a validation item gets
+            the same anomalies in every epoch.
+        keep_plantings: also return the plantings.
+
+    Raises:
+        ValueError: an unknown family.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        *,
+        region_key: str | None = None,
+        families: Sequence[str] | None = None,
+        prob: float = 0.8,
+        radius: tuple[float, float] = (3.0, 20.0),
+        slice_ratio: tuple[float, float] = (0.15, 1.0),
+        most: int = 2,
+        seed_keys: Sequence[str] | None = None,
+        keep_plantings: bool = False,
+    ) -> None:
+        MapTransform.__init__(self, keys)
+        RandomizableTransform.__init__(self, prob)
+        self.families = tuple(families or FAMILIES)
+        if unknown := set(self.families) - set(FAMILIES):
+            msg = f"unknown anomaly families {sorted(unknown)}; there are {list(FAMILIES)}"
+            raise ValueError(msg)
+        self.region_key = region_key
+        self.draw = {
+            "families": self.families,
+            "radius": tuple(radius),
+            "slice_ratio": tuple(slice_ratio),
+            "most": most,
+        }
+        self.seed_keys = seed_keys
+        self.keep_plantings = keep_plantings
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Plant in every key; the first key's healthy image and mask are the ones returned."""
+        item = dict(data)
+        key = self.keys[0]
+        image = convert_to_numpy(item[key])[0]
+        region = np.ones(image.shape, dtype=bool)
+        if self.region_key is not None:
+            region = convert_to_numpy(item[self.region_key])[0] > 0
+        rng = np.random.default_rng(self._seed(item))
+        plantings = draw_plantings(rng, region, **self.draw) if rng.random() < self.prob and region.any() else []
+        abnormal, truth = plant(image, plantings, region)
+        item["healthy"] = item[key]
+        item["mask"] = torch.as_tensor(truth)[None]
+        item[key] = torch.as_tensor(abnormal)[None]
+        if self.keep_plantings:
+            item["plantings"] = plantings
+        return item
+
+    def _seed(self, item: Mapping[Hashable, Any]) -> int:
+        if self.seed_keys is None:
+            return int(self.R.randint(2**31))
+        return zlib.crc32(repr([item[key] for key in self.seed_keys]).encode())

@@ -1,0 +1,33 @@
+"""Files to volumes: series and NIfTI found, checked and read; transforms that prepare them for a network.
+
+Imports are lazy: `import data_prep` loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "CheckedDataset": "data_prep.dataset",
+    "InputError": "data_prep.errors",
+    "Volume": "data_prep.volume",
+    "Case": "data_prep.inputs",
+    "list_cases": "data_prep.inputs",
+    "list_items": "data_prep.inputs",
+    "read_volume": "data_prep.inputs",
+    "SeriesReader": "data_prep.reader",
+    "CropRund": "data_prep.transforms",
+    "HeadRegiond": "data_prep.transforms",
+    "NormalizeHeadd": "data_prep.transforms",
+    "level_weights": "data_prep.runs",
+    "list_runs": "data_prep.runs",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module 'data_prep' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(_HOME[name]), name)

@@ -1,0 +1,109 @@
+"""MONAI dictionary transforms for heads: one intensity scale per volume, the plantable region, healthy runs."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+from monai.utils import convert_to_numpy
+
+from data_prep.head import BRAIN_LEVEL, brain_level, head_depth, head_mask
+
+Item = dict[Hashable, Any]
+
+
+class NormalizeHeadd(MapTransform):
+    """Scale a volume `(1, i, j, k)` to [0, 1] so that the middle of the head has the value 0.35.
+
+    One factor for the whole volume: do this before any crop. Air stays 0; what is brighter than three times the
+    brain (fat) is cut at 1. The factor is kept in `meta["intensity_scale"]`.
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Item:
+        """Scale every key."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            image = item[key]
+            volume = convert_to_numpy(image)[0]
+            level = brain_level(volume, head_depth(head_mask(volume), _spacing(image)))
+            item[key] = torch.clamp(image * (BRAIN_LEVEL / level), 0, 1)
+            if isinstance(item[key], MetaTensor):
+                item[key].meta["intensity_scale"] = BRAIN_LEVEL / level
+        return item
+
+
+class HeadRegiond(MapTransform):
+    """Write a mask of the inside of the head, where anomalies may be planted.
+
+    Args:
+        keys: the image's key.
+        region_key: key of the mask `(1, i, j, k)` uint8.
+        margin: mm below the skin that do not belong to it (scalp and skull).
+    """
+
+    def __init__(self, keys: KeysCollection = "image", *, region_key: str = "region", margin: float = 12.0) -> None:
+        super().__init__(keys)
+        self.region_key = region_key
+        self.margin = margin
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Item:
+        """Add the region of the first key."""
+        item = dict(data)
+        image = item[self.keys[0]]
+        volume = convert_to_numpy(image)[0]
+        region = head_depth(head_mask(volume), _spacing(image)) > self.margin
+        item[self.region_key] = torch.as_tensor(region, dtype=torch.uint8)[None]
+        return item
+
+
+class CropRund(MapTransform):
+    """Keep one run of slices of `(C, i, j, k)`.
+
+    A run is `[start, stop)` along the third axis of the file; it is found again after reorientation and
+    resampling by the affines, as long as that axis is still the last one.
+
+    Args:
+        keys: what to crop; the first must be a MetaTensor with its `original_affine`.
+        run_key: key of the pair `(start, stop)`; an item without it stays whole.
+
+    Raises:
+        ValueError: the run is empty or beyond the volume, or its axis is no longer the last.
+    """
+
+    def __init__(self, keys: KeysCollection, *, run_key: str = "run", allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.run_key = run_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Item:
+        """Crop every key."""
+        item = dict(data)
+        if self.run_key not in item:
+            return item
+        image = item[self.keys[0]]
+        start, stop = _now(item[self.run_key], image)
+        if not 0 <= start < stop <= image.shape[-1]:
+            msg = f"run {item[self.run_key]} is slices [{start}, {stop}) of {image.shape[-1]}"
+            raise ValueError(msg)
+        for key in self.key_iterator(item):
+            item[key] = item[key][..., start:stop]
+        return item
+
+
+def _now(run: Sequence[int], image: MetaTensor) -> tuple[int, int]:
+    """Where the slices `[start, stop)` of the file are in `image`."""
+    to_now = np.linalg.inv(image.affine.numpy()) @ np.asarray(image.meta["original_affine"], dtype=float)
+    if np.abs(to_now[2, :2]).max() > 1e-3 or abs(to_now[2, 2]) < 1e-6:
+        msg = "the slices of the file are no longer along the last axis; runs cannot be cropped"
+        raise ValueError(msg)
+    edges = sorted(float(to_now[2, 2] * (edge - 0.5) + to_now[2, 3] + 0.5) for edge in run)
+    return round(edges[0]), round(edges[1])
+
+
+def _spacing(image: Any) -> tuple[float, ...]:
+    """Voxel size in mm, 1 where the image carries none."""
+    return tuple(np.asarray(image.pixdim, dtype=float)) if isinstance(image, MetaTensor) else (1.0, 1.0, 1.0)

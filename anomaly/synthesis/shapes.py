@@ -99,4 +99,6 @@ def smooth_noise(rng: Generator, spatial: Sequence[int], *, grain: float) -> Arr
     steps = [grain, grain, max(1.0, grain / 3)][: len(spatial)]
     coarse = [max(2, round(size / step) + 1) for size, step in zip(spatial, steps, strict=True)]
     noise = rng.normal(size=coarse).astype(np.float32) * 0.5
-    return zoom(noise, [size / n for size, n in zip(spatial, coarse, strict=True)], order=1, grid_mode=True, mode="nearest")
+    return zoom(
+        noise, [size / n for size, n in zip(spatial, coarse, strict=True)], order=1, grid_mode=True, mode="nearest"
+    )

@@ -79,8 +79,8 @@ def load_calibration(root: str | Path) -> Calibration:
         raise BundleError(msg) from error
     if (found := sha256_of(weights)) != calibration.weights_sha256:
         msg = (
-            f"{weights}: SHA-256 is {found[:12]}..., but {path.name} was made for {calibration.weights_sha256[:12]}...; "
-            "restore the file or train and calibrate again"
+            f"{weights}: SHA-256 is {found[:12]}..., but {path.name} was made for "
+            f"{calibration.weights_sha256[:12]}...; restore the file or train and calibrate again"
         )
         raise BundleError(msg)
     return calibration

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -88,8 +89,7 @@ class Detector:
         on_source = self._invert(image, maps)
         score_map = np.clip(on_source["mask"], 0, 1)
         clock["invert"] = time.perf_counter()
-        steps = list(clock)
-        timings = {step: clock[step] - clock[before] for before, step in zip(steps, steps[1:], strict=False)}
+        timings = {step: clock[step] - clock[before] for before, step in pairwise(clock)}
         return assess(
             score_map,
             np.asarray(volume.affine, dtype=np.float64),

@@ -13,6 +13,7 @@ from anomaly.networks.medicalnet import medicalnet_encoder
 
 _ENCODER_STRIDE = 32
 _STEM_CHANNELS = 16
+_RARE = -3.0  # initial logit of M: about 5 % abnormal, so that training does not begin by unlearning one half
 
 
 class TwinGenerator(nn.Module):
@@ -60,7 +61,7 @@ class TwinGenerator(nn.Module):
             for above, skip, out, thin in zip(inputs, skips, decoder_channels, flat, strict=True)
         )
         self.twin_head = _head(spatial_dims, decoder_channels[-1])
-        self.mask_head = _head(spatial_dims, decoder_channels[-1])
+        self.mask_head = _head(spatial_dims, decoder_channels[-1], bias=_RARE)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Run both heads.
@@ -97,9 +98,9 @@ def _conv(spatial_dims: int, inputs: int, outputs: int, *, in_plane: bool) -> nn
     return Convolution(spatial_dims, inputs, outputs, kernel_size=kernel, norm="batch", act="relu", bias=False)
 
 
-def _head(spatial_dims: int, inputs: int) -> nn.Module:
+def _head(spatial_dims: int, inputs: int, *, bias: float = 0.0) -> nn.Module:
     conv = nn.Conv2d if spatial_dims == 2 else nn.Conv3d
     head = conv(inputs, 1, kernel_size=1)
     nn.init.normal_(head.weight, std=0.01)
-    nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+    nn.init.constant_(head.bias, bias)  # type: ignore[arg-type]
     return head

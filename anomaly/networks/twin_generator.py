@@ -60,8 +60,12 @@ class TwinGenerator(nn.Module):
             _conv(spatial_dims, above + skip, out, in_plane=thin)
             for above, skip, out, thin in zip(inputs, skips, decoder_channels, flat, strict=True)
         )
-        self.twin_head = _head(spatial_dims, decoder_channels[-1])
-        self.mask_head = _head(spatial_dims, decoder_channels[-1], bias=_RARE)
+        head = nn.Conv2d if spatial_dims == 2 else nn.Conv3d
+        self.twin_head = head(decoder_channels[-1], 1, kernel_size=1)
+        nn.init.normal_(self.twin_head.weight, std=0.01)  # the twin begins as the image itself
+        nn.init.zeros_(self.twin_head.bias)  # type: ignore[arg-type]
+        self.mask_head = head(decoder_channels[-1], 1, kernel_size=1)
+        nn.init.constant_(self.mask_head.bias, _RARE)  # type: ignore[arg-type]
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Run both heads.
@@ -96,11 +100,3 @@ def _conv(spatial_dims: int, inputs: int, outputs: int, *, in_plane: bool) -> nn
     """
     kernel = (3, 3, 1) if in_plane and spatial_dims == 3 else (3,) * spatial_dims
     return Convolution(spatial_dims, inputs, outputs, kernel_size=kernel, norm="batch", act="relu", bias=False)
-
-
-def _head(spatial_dims: int, inputs: int, *, bias: float = 0.0) -> nn.Module:
-    conv = nn.Conv2d if spatial_dims == 2 else nn.Conv3d
-    head = conv(inputs, 1, kernel_size=1)
-    nn.init.normal_(head.weight, std=0.01)
-    nn.init.constant_(head.bias, bias)  # type: ignore[arg-type]
-    return head

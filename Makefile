@@ -1,23 +1,31 @@
 # HealthyTwin: `make demo` and `make test` are all that a newcomer needs.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+
 VENV := .venv
 BIN := $(VENV)/bin
 HEALTHYTWIN_DATA ?= ../shared/data
 BUNDLE := bundles/brain_flair_healthy_twin
 
-.PHONY: help demo test lint bench train evaluate clean
-help:  ## what there is to make
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
+# The first Python that runs and is new enough; `make PYTHON=/path/to/python3.11 ...` chooses another.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
-# One environment, installed again only when what it should hold has changed.
+.PHONY: help demo test lint bench train evaluate clean
+
+help:  ## what there is to make
+	@grep -E '^[a-z]+:.*##' Makefile | awk -F ':.*## +' '{ printf "make %-9s %s\n", $$1, $$2 }'
+
+# One environment, filled again only when what it should hold has changed.
 $(VENV)/installed: pyproject.toml constraints.txt
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."; exit 2; }
-	@"$(PYTHON)" -m venv $(VENV) || { echo "On Debian: apt-get install python3-venv"; exit 2; }
-	$(BIN)/pip install --quiet -c constraints.txt -e ".[dev]"
+	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+		echo "HealthyTwin needs Python 3.11 or newer, found: $(if $(PYTHON),$(PYTHON),none)." >&2; \
+		echo "Install one, or name it: make PYTHON=/path/to/python3.11 demo" >&2; exit 2; }
+	@"$(PYTHON)" -m venv $(VENV) || { \
+		echo "No virtual environment could be made. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
 	@touch $@
 
-demo: $(VENV)/installed  ## the main job on a made-up cohort, with a report
+demo: $(VENV)/installed  ## the main job on a cohort made on the spot, with a report
 	$(BIN)/healthytwin demo
 
 test: $(VENV)/installed  ## all tests
@@ -32,12 +40,14 @@ lint: $(VENV)/installed  ## ruff, mypy, import-linter
 bench: $(VENV)/installed  ## inference time against the bare network
 	$(BIN)/python -m pipelines.bench
 
-train: $(VENV)/installed  ## train the shipped bundle again (about an hour on 2 cores)
+train: $(VENV)/installed  ## train and calibrate the shipped bundle again, in place
 	$(BIN)/python -m monai.bundle run --config_file $(BUNDLE)/configs/train.yaml \
-		--dataset_dir $(HEALTHYTWIN_DATA)/lgg-flair --output_dir $(BUNDLE)/models
+		--dataset_dir "$(HEALTHYTWIN_DATA)/lgg-flair" --output_dir $(BUNDLE)/models
 
 evaluate: $(VENV)/installed  ## measure the shipped bundle on the LGG test split
-	$(BIN)/healthytwin evaluate $(HEALTHYTWIN_DATA)/lgg-flair -o out/lgg-flair --bundle $(BUNDLE)
+	$(BIN)/healthytwin evaluate "$(HEALTHYTWIN_DATA)/lgg-flair" -o out/lgg-flair --bundle $(BUNDLE)
 
-clean:  ## remove the environment and what was made
-	rm -rf $(VENV) out healthytwin-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+clean:  ## remove the environment, the demo and every cache; results in out/ stay
+	rm -rf $(VENV) healthytwin-demo build dist *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find anomaly data_prep pipelines tests -name __pycache__ -type d -prune -exec rm -rf {} +

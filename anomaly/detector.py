@@ -146,7 +146,7 @@ def _load_weights(network: nn.Module, path: Path) -> None:
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, ValueError, KeyError) as error:
-        msg = f"{path}: not the weights of this bundle's network: {str(error).splitlines()[0]}"
+        msg = f"{path}: not the weights of this bundle's network: {' '.join(str(error).split())[:300]}"
         raise BundleError(msg) from error
 
 

@@ -15,7 +15,7 @@ _HOME = {
     "Case": "data_prep.inputs",
     "list_cases": "data_prep.inputs",
     "list_items": "data_prep.inputs",
-    "read_volume": "data_prep.inputs",
+    "read_volume": "data_prep.read",
     "SeriesReader": "data_prep.reader",
     "CropRund": "data_prep.transforms",
     "HeadRegiond": "data_prep.transforms",

@@ -17,3 +17,7 @@ class InputError(ValueError):
     def __init__(self, path: str | Path, code: str, reason: str) -> None:
         super().__init__(f"{path}: {reason} [{code}]")
         self.path, self.code, self.reason = str(path), code, reason
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
+        """So that it survives the way back from a worker process."""
+        return type(self), (self.path, self.code, self.reason)

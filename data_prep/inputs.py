@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from data_prep.dicom_series import Series, find_series
+from data_prep.datalist import read_datalist
 from data_prep.errors import InputError
-from data_prep.nifti import is_nifti, read_nifti
-from data_prep.volume import Volume
-
-SECTIONS = ("test", "validation", "training")
+from data_prep.natural import natural_key
+from data_prep.nifti import SUFFIXES, is_nifti
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +37,16 @@ class Case:
 
 
 def list_cases(source: str | Path, section: str | None = None) -> list[Case]:
-    """Find the cases in `source`.
+    """Find the cases in `source`, without checking the images themselves.
 
     Args:
-        source: a datalist (`dataset.json`) or a folder with one, a NIfTI file, a DICOM file, or a folder (tree)
-            of NIfTI files or DICOM series.
+        source: a datalist (`*.json`) or a folder with a `dataset.json`, a NIfTI file, a DICOM file, or a folder
+            (tree) of NIfTI files or DICOM series. Hidden files and links are passed over in folders. A file that
+            is named but is no image is a case as well: reading it says why it is none.
         section: of a datalist; None: the first that is not empty of test, validation and training.
 
     Returns:
-        Cases in a fixed order; an empty list where there is no image.
+        Cases in the datalist's order or in natural order of their paths; an empty list where there is no image.
 
     Raises:
         InputError: MISSING_FILE, or BAD_DATALIST.
@@ -59,11 +57,9 @@ def list_cases(source: str | Path, section: str | None = None) -> list[Case]:
     if source.is_dir() and (source / "dataset.json").is_file():
         source = source / "dataset.json"
     if source.suffix == ".json":
-        return _unique(_from_datalist(source, section))
-    if source.is_file() and is_nifti(source):
-        return [Case(name=_stem(source), image=str(source))]
+        return _unique(_from_entry(source, entry) for entry in read_datalist(source, section))
     if source.is_file():
-        return _from_file(source)
+        return [_at(source)]
     return _unique(_from_folder(source))
 
 
@@ -80,110 +76,65 @@ def list_items(source: str | Path, section: str | None = None) -> list[dict[str,
     return items
 
 
-def read_volume(path: str | Path) -> Volume:
-    """Read a NIfTI file or a DICOM series (its folder, or one of its instances).
-
-    Raises:
-        InputError: with the reason why this must not be used.
-    """
-    if Path(path).is_file() and is_nifti(path):
-        return read_nifti(path)
-    from data_prep.reader import read_series
-
-    return read_series(series_at(path))
-
-
-def series_at(path: str | Path) -> Series:
-    """The DICOM series that `path` stands for: a folder's only one, or that of an instance within its folder.
-
-    Raises:
-        InputError: MISSING_FILE, NOT_AN_IMAGE, or MULTI_VOLUME where a folder holds several series.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(path, "MISSING_FILE", "there is no such file or folder")
-    folder = path if path.is_dir() else path.parent
-    found = find_series(file for file in folder.iterdir() if file.is_file())
-    if path.is_file():
-        found = [series for series in found if path in series.files]
-    if not found:
-        raise InputError(path, "NOT_AN_IMAGE", "neither NIfTI nor DICOM with pixels")
-    if len(found) > 1:
-        reason = f"the folder holds {len(found)} series; name one of their files"
-        raise InputError(path, "MULTI_VOLUME", reason)
-    return found[0]
-
-
-def _from_datalist(path: Path, section: str | None) -> list[Case]:
-    try:
-        datalist = json.loads(path.read_text())
-        sections = [section] if section else [name for name in SECTIONS if datalist.get(name)][:1]
-        entries = [entry for name in sections for entry in datalist[name]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"not a datalist with a section {section or '/'.join(SECTIONS)!r} ({error})"
-        raise InputError(path, "BAD_DATALIST", reason) from error
-    return [_from_entry(path, entry) for entry in entries]
-
-
-def _from_entry(path: Path, entry: Any) -> Case:
-    rest = {"image": entry} if isinstance(entry, str) else dict(entry)
-    if not isinstance(rest.get("image"), str):
-        raise InputError(path, "BAD_DATALIST", f"an entry without an image: {entry}")
-    image = path.parent / rest.pop("image")
+def _from_entry(datalist: Path, entry: dict[str, Any]) -> Case:
+    rest = {key: value for key, value in entry.items() if value is not None}
+    case = _at(datalist.parent / rest.pop("image"))
     label = rest.pop("label", None)
-    runs = tuple((int(start), int(stop)) for start, stop in rest.pop("healthy_slices", ()))
-    uid, name = None, _stem(image)
-    if image.exists() and not is_nifti(image):
-        series = series_at(image)
-        uid, name = series.uid, series.name
-    label = str(path.parent / label) if label else None
-    return Case(name=name, image=str(image), label=label, healthy_slices=runs, series_uid=uid, meta=rest)
+    label = str(datalist.parent / label) if label else None
+    return replace(case, label=label, healthy_slices=rest.pop("healthy_slices", ()), meta=rest)
 
 
-def _from_file(path: Path) -> list[Case]:
-    try:
-        series = series_at(path)
-    except InputError:
-        return []
-    return [Case(name=series.name, image=str(path), series_uid=series.uid)]
+def _at(path: Path) -> Case:
+    """The case at a path, named after the path where there is no series to name it after."""
+    if path.exists() and not (is_nifti(path) and path.is_file()):
+        from data_prep.dicom_series import series_at
+
+        try:
+            series = series_at(path)
+        except InputError:
+            return Case(name=_stem(path), image=str(path))
+        return Case(name=series.name, image=str(path), series_uid=series.uid)
+    return Case(name=_stem(path), image=str(path))
 
 
 def _from_folder(folder: Path) -> list[Case]:
-    """Every NIfTI file and every series of a tree; links are not followed."""
-    cases = []
-    for place in [folder, *sorted(p for p in folder.rglob("*") if p.is_dir() and not p.is_symlink())]:
-        files = sorted(file for file in place.iterdir() if file.is_file() and not file.is_symlink())
-        nifti = [file for file in files if is_nifti(file) and not file.name.startswith(".")]
-        cases += [Case(name=_stem(file), image=str(file)) for file in nifti]
-        cases += _from_series(place, find_series(set(files) - set(nifti)))
-    return cases
+    """Every NIfTI file and every series of a tree."""
+    from data_prep.dicom_series import walk
+
+    files = list(walk(folder))
+    cases = [Case(name=_stem(file), image=str(file)) for file in files if is_nifti(file)]
+    cases += _from_dicom([file for file in files if not is_nifti(file)])
+    return sorted(cases, key=lambda case: natural_key(case.image))
 
 
-def _from_series(folder: Path, found: Sequence[Series]) -> list[Case]:
-    places = [folder] if len(found) == 1 else [series.files[0] for series in found]
-    return [
-        Case(name=series.name, image=str(place), series_uid=series.uid)
-        for series, place in zip(found, places, strict=True)
-    ]
+def _from_dicom(files: Iterable[Path]) -> list[Case]:
+    """A case for every series, and for files that should be DICOM but belong to none."""
+    from data_prep.dicom_series import find_places
+
+    places, broken = find_places(files)
+    cases = [Case(name=series.name, image=str(place), series_uid=series.uid) for series, place in places]
+    folders = {folder for series, _ in places for folder in series.folders}
+    stray = [Path(error.path) for error in broken if Path(error.path).parent not in folders]
+    return cases + [Case(name=_stem(file), image=str(file)) for file in stray]
 
 
 def _unique(cases: Iterable[Case]) -> list[Case]:
-    """The cases with `-2`, `-3`, ... behind names that stood before."""
+    """The cases with `-2`, `-3`, ... behind names that stood before; `A` and `a` are one name on a Mac's disk."""
+    cases = list(cases)
+    given = {case.name.casefold() for case in cases}
     seen: set[str] = set()
     unique = []
     for case in cases:
         name, number = case.name, 1
-        while name in seen:
+        while name.casefold() in seen or (number > 1 and name.casefold() in given):
             number += 1
             name = f"{case.name}-{number}"
-        seen.add(name)
-        unique.append(Case(**{**case.__dict__, "name": name}))
+        seen.add(name.casefold())
+        unique.append(replace(case, name=name))
     return unique
 
 
 def _stem(path: Path) -> str:
-    name = path.name
-    for suffix in (".nii.gz", ".nii"):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+    """A file's name without an image's extension."""
+    suffix = next((suffix for suffix in (*reversed(SUFFIXES), ".dcm") if path.name.lower().endswith(suffix)), "")
+    return path.name[: len(path.name) - len(suffix)] or path.name

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from data_prep.errors import InputError
-from data_prep.volume import Volume
+from data_prep.volume import Volume, check_affine, check_size, check_values
 
 SUFFIXES = (".nii", ".nii.gz")
-_SPACING_MM = (0.05, 50.0)  # outside these no scanner's voxel lies
 
 
 def is_nifti(path: str | Path) -> bool:
@@ -20,67 +20,64 @@ def is_nifti(path: str | Path) -> bool:
     return str(path).lower().endswith(SUFFIXES)
 
 
-def read_nifti(path: str | Path) -> Volume:
-    """Read a 3-D NIfTI file; a fourth axis of length 1 is dropped.
+def read_nifti(path: str | Path, *, allow_constant: bool = False) -> Volume:
+    """Read a 3-D NIfTI file; further axes of length 1 are dropped.
 
     Args:
         path: `.nii` or `.nii.gz`.
+        allow_constant: accept a volume with one value throughout, as the label of a healthy case is.
 
     Returns:
-        The volume: scaled values as float32, or the stored integers where the file has no scaling.
+        The volume: float32 where the file scales integers, else the stored type.
 
     Raises:
-        InputError: MISSING_FILE, NOT_AN_IMAGE, TRUNCATED, WRONG_DIMENSION, NO_GEOMETRY, NAN or EMPTY.
+        InputError: MISSING_FILE, NOT_AN_IMAGE, TRUNCATED, TOO_LARGE, WRONG_DIMENSION, NO_GEOMETRY, NAN or EMPTY.
     """
-    import nibabel as nib
-
     path = Path(path)
     if not path.is_file():
         raise InputError(path, "MISSING_FILE", "there is no such file")
-    try:
-        image = nib.load(path)
-        _check_header(path, image)
-        array = _values(image)
-    except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as error:
-        raise InputError(path, "NOT_AN_IMAGE", f"not a NIfTI image ({error})") from error
-    except (EOFError, zlib.error, OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(path, "TRUNCATED", f"the file ends too early or is damaged ({error})") from error
-    check_values(path, array)
-    affine = np.asarray(image.affine, dtype=np.float64)  # type: ignore[attr-defined]
+    image = _open(path)
+    _check_header(path, image)
+    array = _values(path, image)
+    check_values(path, array, allow_constant=allow_constant)
+    affine = np.array(image.affine, dtype=np.float64)
     return Volume(array, affine, str(path), None, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def check_affine(path: str | Path, affine: np.ndarray) -> None:
-    """Raise NO_GEOMETRY unless `affine`, 4 x 4, places voxels of a sensible size in the world."""
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    if not np.isfinite(affine).all() or (spacing < _SPACING_MM[0]).any() or (spacing > _SPACING_MM[1]).any():
-        raise InputError(path, "NO_GEOMETRY", f"voxel size {np.round(spacing, 4).tolist()} mm makes no sense")
-    if abs(np.linalg.det(affine[:3, :3] / spacing)) < 0.05:
-        raise InputError(path, "NO_GEOMETRY", "the axes of the image are not independent (singular affine)")
+def _open(path: Path) -> Any:
+    """The nibabel image, its voxels not read yet."""
+    import nibabel as nib
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        image = nib.load(path)
+    except (EOFError, zlib.error) as error:
+        raise InputError(path, "TRUNCATED", f"the file ends too early or is damaged ({error})") from error
+    except (ImageFileError, HeaderDataError, OSError, ValueError, OverflowError) as error:
+        raise InputError(path, "NOT_AN_IMAGE", f"not a NIfTI image ({error})") from error
+    if not isinstance(image, nib.Nifti1Pair):
+        raise InputError(path, "NOT_AN_IMAGE", f"not a NIfTI image but {type(image).__name__}")
+    return image
 
 
-def check_values(path: str | Path, array: np.ndarray) -> None:
-    """Raise NAN or EMPTY unless `array` holds finite, varying intensities."""
-    if not np.isfinite(array).all():
-        bad = int(array.size - np.isfinite(array).sum())
-        raise InputError(path, "NAN", f"{bad} voxels are not numbers (NaN or infinite)")
-    if array.min() == array.max():
-        raise InputError(path, "EMPTY", f"the volume is empty: every voxel is {array.flat[0]}")
-
-
-def _check_header(path: Path, image: object) -> None:
-    shape = image.shape  # type: ignore[attr-defined]
-    if image.get_data_dtype().names is not None:  # type: ignore[attr-defined]
-        raise InputError(path, "WRONG_DIMENSION", "a colour picture, not a volume of intensities")
+def _check_header(path: Path, image: Any) -> None:
+    shape = tuple(int(size) for size in image.shape)
+    if image.get_data_dtype().kind not in "iuf":
+        reason = f"intensities are needed, one number a voxel; these are {image.get_data_dtype()} (colour or complex)"
+        raise InputError(path, "WRONG_DIMENSION", reason)
     if len(shape) < 3 or min(shape[:3]) < 2 or any(size != 1 for size in shape[3:]):
-        raise InputError(path, "WRONG_DIMENSION", f"one 3-D volume is needed, this has the shape {tuple(shape)}")
-    check_affine(path, np.asarray(image.affine, dtype=np.float64))  # type: ignore[attr-defined]
+        raise InputError(path, "WRONG_DIMENSION", f"one 3-D volume is needed, this has the shape {shape}")
+    check_size(path, shape)
+    check_affine(path, np.asarray(image.affine, dtype=np.float64))
 
 
-def _values(image: object) -> np.ndarray:
-    """The voxels `(i, j, k)`."""
-    array = np.asanyarray(image.dataobj)  # type: ignore[attr-defined]
+def _values(path: Path, image: Any) -> np.ndarray:
+    """The voxels `(i, j, k)` in the machine's byte order."""
+    try:
+        array = np.asanyarray(image.dataobj)
+    except (EOFError, zlib.error, OSError, ValueError) as error:
+        raise InputError(path, "TRUNCATED", f"the file ends too early or is damaged ({error})") from error
     array = array.reshape(array.shape[:3])
-    return array.astype(np.float32) if array.dtype.kind not in "iu" else array
+    scaled = array.dtype.kind == "f" and image.get_data_dtype().kind in "iu"
+    return array.astype(np.float32 if scaled else array.dtype.newbyteorder("="), copy=False)

@@ -60,6 +60,7 @@ def level_weights(items: Sequence[dict[str, Any]]) -> list[float]:
 def _slices(path: str) -> int:
     import nibabel as nib
 
-    if path.endswith((".nii", ".nii.gz")):
-        return int(nib.load(path).shape[2])  # type: ignore[attr-defined]
-    return sum(1 for file in Path(path).iterdir() if file.is_file())
+    from data_prep.dicom_series import series_at
+    from data_prep.nifti import is_nifti
+
+    return int(nib.load(path).shape[2]) if is_nifti(path) else len(series_at(path).instances)

@@ -24,18 +24,20 @@ def find_lesions(
     Returns:
         The mask `(i, j, k)` uint8, and its lesions, largest first. Both may be empty.
     """
-    parts, count = ndimage.label(score_map >= threshold, structure=np.ones((3, 3, 3)))
-    if count == 0:
-        return np.zeros(score_map.shape, dtype=np.uint8), []
+    above = score_map >= threshold
+    mask = np.zeros(score_map.shape, dtype=np.uint8)
+    parts, count = ndimage.label(above, structure=np.ones((3, 3, 3)))
     voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
-    volumes = np.bincount(parts.ravel(), minlength=count + 1) * voxel_ml
-    volumes[0] = 0
-    kept = [index for index in np.argsort(-volumes) if index and volumes[index] >= min_lesion_ml]
-    centres = ndimage.center_of_mass(parts > 0, parts, kept)
-    peaks = ndimage.maximum(score_map, parts, kept)
     lesions = []
-    for index, centre, peak in zip(kept, centres, peaks, strict=True):
-        x, y, z = affine[:3, :3] @ np.array(centre) + affine[:3, 3]
-        position = (round(float(x), 1), round(float(y), 1), round(float(z), 1))
-        lesions.append(Lesion(volume_ml=round(float(volumes[index]), 3), centroid_mm=position, peak_score=float(peak)))
-    return np.isin(parts, kept).astype(np.uint8), lesions
+    for index, box in enumerate(ndimage.find_objects(parts, max_label=count), start=1):
+        inside = parts[box] == index
+        volume_ml = float(inside.sum() * voxel_ml)
+        if volume_ml < min_lesion_ml:
+            continue
+        mask[box] |= inside
+        centre = np.argwhere(inside).mean(axis=0) + [axis.start for axis in box]
+        x, y, z = np.round(affine[:3, :3] @ centre + affine[:3, 3], 1)
+        peak = float(score_map[box][inside].max())
+        position = (float(x), float(y), float(z))
+        lesions.append(Lesion(volume_ml=round(volume_ml, 3), centroid_mm=position, peak_score=peak))
+    return mask, sorted(lesions, key=lambda lesion: -lesion.volume_ml)

@@ -22,7 +22,7 @@ Family = Callable[[Array, Array, Generator], Array]
 
 def shift(image: Array, mask: Array, rng: Generator) -> Array:
     """Brighter or darker by a smooth, textured amount; anatomy stays visible [Baugh 2023, intensity tasks]."""
-    strength = rng.uniform(0.06, 0.45) if rng.random() < 0.7 else -rng.uniform(0.06, 0.3)
+    strength = rng.uniform(0.1, 0.5) if rng.random() < 0.75 else -rng.uniform(0.1, 0.3)
     texture = 1 + rng.uniform(0, 0.6) * smooth_noise(rng, image.shape, grain=rng.uniform(2, 10))
     return image + mask * strength * texture
 

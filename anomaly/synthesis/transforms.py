@@ -18,7 +18,7 @@ from anomaly.synthesis.families import FAMILIES
 from anomaly.synthesis.shapes import Shape, draw_shape, render_shape
 
 Array = np.ndarray
-_LEAST_CHANGE = 0.025  # mean change inside the mask, in units of normalised intensity; less is not visible
+_LEAST_CHANGE = 0.05  # mean change inside the mask, in units of normalised intensity; less is not visible
 _EDGE = 0.35  # soft-mask value from which a voxel counts as abnormal
 
 

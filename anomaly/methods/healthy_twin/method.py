@@ -24,6 +24,7 @@ class HealthyTwin(nn.Module):
         decoder_channels: see `TwinGenerator`.
         slice_stride: see `medicalnet_encoder`.
         encoder_weights: a MedicalNet checkpoint, or `hub:owner/repository/file`; None starts from scratch.
+        weights: a state dict of the whole network to go on from; None: nothing but what `encoder_weights` gives.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class HealthyTwin(nn.Module):
         decoder_channels: Sequence[int] = (96, 64, 48, 32, 16),
         slice_stride: int = 1,
         encoder_weights: str | None = None,
+        weights: str | None = None,
     ) -> None:
         super().__init__()
         self.generator = TwinGenerator(
@@ -41,6 +43,8 @@ class HealthyTwin(nn.Module):
         )
         if encoder_weights:
             load_medicalnet(self.generator.encoder, encoder_weights)
+        if weights:
+            self.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
 
     def forward(self, image: Tensor) -> Tensor:
         """The score map M in [0, 1], `(B, 1, *spatial)`, of `image`, `(B, 1, *spatial)` in [0, 1]."""

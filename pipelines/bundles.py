@@ -1,0 +1,63 @@
+"""Which bundle to run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.problems import CommandError
+
+if TYPE_CHECKING:
+    from anomaly import Detector
+
+DEFAULT_BUNDLE = "brain_flair_healthy_twin"
+VARIABLE = "HEALTHYTWIN_BUNDLE"
+
+
+def find_bundle(option: Path | None = None) -> Path:
+    """The folder of the bundle to run.
+
+    In this order: the option, the environment variable `HEALTHYTWIN_BUNDLE`, and
+    `bundles/brain_flair_healthy_twin` beside this package.
+
+    Raises:
+        CommandError: there is no bundle there.
+    """
+    if option is not None:
+        folder, told_by = option, "--bundle"
+    elif variable := os.environ.get(VARIABLE):
+        folder, told_by = Path(variable), f"${VARIABLE}"
+    else:
+        folder, told_by = Path(__file__).resolve().parent.parent / "bundles" / DEFAULT_BUNDLE, "the default bundle"
+    if not (folder / "configs" / "metadata.json").is_file():
+        what = "there is no configs/metadata.json in it" if folder.is_dir() else "there is no such folder"
+        msg = f"{folder}: not a bundle ({told_by}): {what}; name one with --bundle or ${VARIABLE}"
+        raise CommandError(msg)
+    return folder.resolve()
+
+
+def load(bundle: Path, *, device: str | None) -> Detector:
+    """The detector of a bundle.
+
+    Raises:
+        CommandError: there is no such device here.
+        BundleError: the bundle is incomplete or its files do not belong together.
+    """
+    from anomaly import load_detector
+
+    return load_detector(bundle, device=_checked(device))
+
+
+def _checked(device: str | None) -> str | None:
+    if device is None:
+        return None
+    import torch
+
+    try:
+        kind = torch.device(device).type
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        msg = f"--device {device}: not available here: {str(error).splitlines()[0]}"
+        raise CommandError(msg) from error
+    return kind if kind == "cpu" else device

@@ -1,0 +1,137 @@
+"""The command line `healthytwin`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.problems import ExitCode, guarded
+
+if TYPE_CHECKING:
+    from pipelines.record import RunRecord
+
+app = typer.Typer(
+    name="healthytwin",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Learn what healthy looks like; outline and score what differs. For research only, not a medical device.",
+    epilog="Exit codes: 0 all done; 1 internal error; 2 usage or configuration; 3 some input failed, the rest is "
+    "done; 4 nothing to do was found.",
+)
+
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")]
+Bundle = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The bundle to run. [default: $HEALTHYTWIN_BUNDLE or the one that is shipped]"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Debug = Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")]
+
+
+@app.callback(invoke_without_command=True)
+def healthytwin(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Take the options that stand before a command."""
+    if version:
+        from importlib import metadata
+
+        typer.echo(f"healthytwin {metadata.version('healthytwin')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(int(ExitCode.USAGE))
+
+
+@app.command()
+def demo(
+    output: Output = Path("healthytwin-demo"),
+    bundle: Bundle = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed makes other heads and lesions.")] = 0,
+    show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Try it: make a few heads with and without lesions, examine them, write a report. No data, no network."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.demo import demo as run_demo
+
+        run = run_demo(output, bundle=bundle, seed=seed)
+    _tell(run, as_json=as_json, truths=True)
+    if show and run.report:
+        typer.launch(Path(run.report).resolve().as_uri())
+    raise typer.Exit(int(run.exit_code))
+
+
+@app.command()
+def detect(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="NIfTI files, DICOM series, folders of either, datalists."),
+    ],
+    output: Output,
+    bundle: Bundle = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [default: cuda where there is one]")] = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Draw the cases into report.html.")] = True,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find what is abnormal: DICOM or NIfTI in; masks, score maps, findings and a report out."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.detect import detect as run_detect
+
+        run = run_detect(paths, output, bundle=bundle, device=device, report=report)
+    _tell(run, as_json=as_json)
+    raise typer.Exit(int(run.exit_code))
+
+
+@app.command()
+def evaluate(
+    datalist: Annotated[Path, typer.Argument(metavar="DATALIST", help="dataset.json, or the folder that has it.")],
+    output: Output,
+    bundle: Bundle = None,
+    section: Annotated[str, typer.Option(help="Section of the datalist.")] = "test",
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Draw the cases into report.html.")] = True,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure a bundle on labelled cases: metrics.json beside masks, score maps and findings."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.evaluate import evaluate as run_evaluate
+
+        run = run_evaluate(datalist, output, bundle=bundle, section=section, report=report)
+    _tell(run, as_json=as_json)
+    raise typer.Exit(int(run.exit_code))
+
+
+def main() -> None:
+    """Entry point; raises SystemExit with an `ExitCode`."""
+    app()
+
+
+def _tell(run: RunRecord, *, as_json: bool, truths: bool = False) -> None:
+    """Print what a run gave: the JSON document, or tables and where to look."""
+    if as_json:
+        typer.echo(run.model_dump_json(indent=2))
+        return
+    from pipelines import console, measures
+
+    if not run.cases:
+        typer.echo("nothing to do: no NIfTI file and no DICOM series found", err=True)
+        return
+    console.print_cases(run)
+    if truths:
+        typer.echo()
+        console.print_truths(run)
+    if run.metrics is not None:
+        typer.echo()
+        console.print_measures(measures.measures(run.metrics))
+    failed = sum(case.status == "failed" for case in run.cases)
+    typer.echo(f"\n{len(run.cases) - failed} done, {failed} failed, in {run.seconds:.0f} s: {run.output}")
+    if run.report:
+        typer.echo(f"report: {Path(run.report).resolve()}")

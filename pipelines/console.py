@@ -1,0 +1,97 @@
+"""What a person sees while a command runs, and at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.measures import Measure
+from pipelines.record import CaseRecord, RunRecord
+
+_STYLES = {"outlined": "green", "partly outlined": "yellow", "missed": "red"}
+
+
+@contextmanager
+def progress(total: int, what: str) -> Iterator[Callable[[str], None]]:
+    """A progress bar on standard error; call what it gives with the name of each case as it is begun."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+    with bar:
+        task = bar.add_task(what, total=total)
+        begun = False
+
+        def begin(name: str) -> None:
+            nonlocal begun
+            bar.update(task, advance=int(begun), description=f"{what} {escape(name)}")
+            begun = True
+
+        yield begin
+        bar.update(task, completed=total, description=what)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A spinner on standard error."""
+    with Console(stderr=True).status(what):
+        yield
+
+
+def print_cases(run: RunRecord) -> None:
+    """One line a case on standard output."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("case", overflow="fold")
+    table.add_column("result", overflow="fold")
+    for column in ("score", "p", "regions", "ml"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for case in run.cases:
+        table.add_row(Text(case.case), *_cells(case))
+    Console().print(table)
+
+
+def print_truths(run: RunRecord) -> None:
+    """What became of every true lesion, and the false alarms on healthy cases, on standard output."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("case", overflow="fold")
+    table.add_column("true lesion")
+    table.add_column("outcome")
+    for column in ("in the mask", "Dice"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for case in run.cases:
+        if case.truth is None:
+            continue
+        for lesion in case.truth.lesions:
+            outcome = Text(lesion.outcome, style=_STYLES[lesion.outcome])
+            overlap, dice = f"{100 * lesion.overlap:.0f} %", f"{lesion.dice:.2f}"
+            table.add_row(Text(case.case), f"{lesion.volume_ml:.1f} ml", outcome, overlap, dice)
+        if case.truth.dice is None:
+            clear = case.truth.mask_ml == 0
+            outcome = (
+                Text("nothing outlined", "green") if clear else Text(f"{case.truth.mask_ml:.1f} ml outlined", "red")
+            )
+            table.add_row(Text(case.case), "none (healthy)", outcome)
+    Console().print(table)
+
+
+def print_measures(rows: list[Measure]) -> None:
+    """The metrics of an evaluation on standard output."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("metric", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("95 % interval", justify="right", no_wrap=True)
+    table.add_column("what it means", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _cells(case: CaseRecord) -> tuple[Text | str, ...]:
+    if case.status == "failed" or case.score is None or case.p_value is None:
+        return Text(f"failed: {case.reason} [{case.code}]", style="red"), "", "", "", ""
+    word = Text("abnormal", style="yellow") if case.abnormal else Text("not abnormal", style="green")
+    return word, f"{case.score:.3f}", f"{case.p_value:.3f}", str(case.lesions), f"{case.volume_ml:.1f}"

@@ -1,0 +1,92 @@
+"""`healthytwin detect`: DICOM or NIfTI in; masks, score maps, findings, a record and a report out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.bundles import find_bundle, load
+from pipelines.console import progress, waiting
+from pipelines.examine import Result, examine_all
+from pipelines.files import writable_folder, write_whole
+from pipelines.gather import gather_cases
+from pipelines.record import RunRecord
+from pipelines.report import write_report
+
+if TYPE_CHECKING:
+    from data_prep import Case
+
+
+def detect(
+    paths: Sequence[Path],
+    output: Path,
+    *,
+    bundle: Path | None = None,
+    device: str | None = None,
+    report: bool = True,
+) -> RunRecord:
+    """Examine every case found at `paths`; a bad case is recorded and does not stop the rest.
+
+    Args:
+        paths: NIfTI files, DICOM series, folders of either, datalists.
+        output: folder for `<case>_mask.nii.gz`, `<case>_score.nii.gz`, `<case>.json`, `run.json`, `report.html`.
+        bundle: its folder; see `find_bundle`.
+        device: "cpu", "cuda", "cuda:1", ...; None: CUDA where there is one.
+        report: write `report.html`.
+
+    Raises:
+        CommandError: no path exists, the output cannot be written, there is no bundle or no such device.
+        BundleError: the bundle is incomplete or its weights are not the calibrated ones.
+    """
+    started = time.perf_counter()
+    root = find_bundle(bundle)
+    with waiting("looking for images"):
+        cases, failures = gather_cases(paths)
+    run = RunRecord(command="detect", output=str(output))
+    results = [Result(record=failure) for failure in failures]
+    if not cases and not failures:
+        return run
+    writable_folder(output)
+    if cases:
+        results += run_cases(run, cases, root, device=device, pictures=report)
+    return finish(run, results, started=started, title="Detection" if report else None)
+
+
+def run_cases(
+    run: RunRecord, cases: Sequence[Case], bundle: Path, *, device: str | None, pictures: bool, truths: bool = False
+) -> list[Result]:
+    """Examine cases with a progress bar; `run` gets the bundle's name and the versions."""
+    with waiting(f"loading {bundle.name}"):
+        detector = load(bundle, device=device)
+    with progress(len(cases), "examining") as begin:
+        results = examine_all(detector, cases, Path(run.output), pictures=pictures, truths=truths, on_case=begin)
+    describe(run, results)
+    return results
+
+
+def describe(run: RunRecord, results: Sequence[Result]) -> None:
+    """Take bundle and versions over from the first finding."""
+    finding = next((result.finding for result in results if result.finding is not None), None)
+    if finding is not None:
+        run.bundle = finding.bundle.model_dump()
+        run.versions = finding.versions
+
+
+def finish(run: RunRecord, results: Sequence[Result], *, started: float, title: str | None) -> RunRecord:
+    """Write `run.json` and, with a title, `report.html` to the run's output folder.
+
+    Args:
+        run: completed here.
+        results: of all cases.
+        started: `time.perf_counter()` of the beginning.
+        title: heading of the report; None: no report.
+    """
+    folder = Path(run.output)
+    run.cases = [result.record for result in results]
+    run.seconds = round(time.perf_counter() - started, 3)
+    if title is not None:
+        run.report = str(write_report(folder / "report.html", run, results, title=title))
+    write_whole(folder / "run.json", run.model_dump_json(indent=2) + "\n")
+    return run

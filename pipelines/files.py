@@ -1,0 +1,31 @@
+"""Writing results so that a file is either whole or not there."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from pipelines.problems import CommandError
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write a text file in one step: readers see the old content or the new one, never a part."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    return partial.replace(path)
+
+
+def writable_folder(path: Path) -> Path:
+    """Make the folder `path` where it is missing.
+
+    Raises:
+        CommandError: it cannot be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        msg = f"{path}: cannot write to this output folder: {error.strerror or error}"
+        raise CommandError(msg) from error
+    return path

@@ -1,0 +1,93 @@
+"""Exit codes, and what a user is told when something goes wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from enum import IntEnum
+
+import typer
+
+
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    DONE = 0
+    INTERNAL = 1
+    USAGE = 2
+    SOME_FAILED = 3
+    NOTHING_FOUND = 4
+    INTERRUPTED = 130
+
+
+class CommandError(Exception):
+    """An end that is not the program's fault; the message names what was got and what to do.
+
+    Args:
+        message: one sentence for the user.
+        code: the exit code.
+    """
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.USAGE) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@contextmanager
+def guarded(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
+    """Run a command's body: whatever goes wrong in it becomes one sentence and an exit code.
+
+    What libraries print goes to standard error, so that standard output holds only results.
+
+    Args:
+        as_json: also print `{"error": {"code", "message"}}` on standard output.
+        debug: also print the traceback.
+
+    Raises:
+        typer.Exit: with an `ExitCode`.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except typer.Exit:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        code, message = _explain(error)
+        if debug:
+            traceback.print_exc()
+        typer.secho("error: ", err=True, nl=False, fg=typer.colors.RED, bold=True)
+        typer.echo(message, err=True)
+        if as_json:
+            typer.echo(json.dumps({"error": {"code": int(code), "message": message}}, indent=2))
+        raise typer.Exit(int(code)) from None
+
+
+def one_line(error: BaseException) -> str:
+    """Type and message of an unexpected error, without its line breaks."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it was raised from, outermost first (MONAI wraps the errors of transforms and configs)."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _explain(error: BaseException) -> tuple[ExitCode, str]:
+    from anomaly import BundleError
+    from data_prep import InputError
+
+    if isinstance(error, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED, "stopped by the user"
+    for cause in causes(error):
+        if isinstance(cause, CommandError):
+            return cause.code, str(cause)
+        if isinstance(cause, BundleError | InputError):
+            return ExitCode.USAGE, str(cause)
+    hint = "this is a fault of healthytwin, not yours; run with --debug for the traceback"
+    return ExitCode.INTERNAL, f"{one_line(error)} ({hint})"

@@ -1,0 +1,77 @@
+"""`run.json`: what a command did with every case, for machines."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.problems import ExitCode
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class LesionRecord(_Record):
+    """One true lesion, and what became of it."""
+
+    volume_ml: float
+    overlap: float = Field(description="part of the lesion that is inside the mask")
+    dice: float = Field(description="with those parts of the mask that touch the lesion")
+    outcome: Literal["outlined", "partly outlined", "missed"]
+
+
+class TruthRecord(_Record):
+    """A case's mask against its true mask."""
+
+    dice: float | None = Field(description="null where the true mask is empty")
+    lesions: list[LesionRecord] = Field(description="connected parts of at least the volume asked for")
+    mask_ml: float
+
+
+class CaseRecord(_Record):
+    """One case: done with a result, or failed with a reason."""
+
+    case: str
+    source: str
+    status: Literal["done", "failed"]
+    code: str | None = None
+    reason: str | None = None
+    score: float | None = None
+    p_value: float | None = None
+    abnormal: bool | None = None
+    lesions: int | None = None
+    volume_ml: float | None = None
+    flags: list[str] = Field(default_factory=list)
+    outputs: dict[str, str] = Field(default_factory=dict, description="file names in the output folder")
+    seconds: float = 0.0
+    truth: TruthRecord | None = None
+
+    @classmethod
+    def failed(cls, case: str, source: str, *, code: str, reason: str, seconds: float = 0.0) -> CaseRecord:
+        """A case that could not be done."""
+        return cls(case=case, source=source, status="failed", code=code, reason=reason, seconds=seconds)
+
+
+class RunRecord(_Record):
+    """One run of one command."""
+
+    schema_version: str = "1.0"
+    command: str
+    started: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    seconds: float = 0.0
+    output: str
+    report: str | None = None
+    bundle: dict[str, str] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+    cases: list[CaseRecord] = Field(default_factory=list)
+    metrics: dict[str, Any] | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command ends with."""
+        if not self.cases:
+            return ExitCode.NOTHING_FOUND
+        return ExitCode.SOME_FAILED if any(case.status == "failed" for case in self.cases) else ExitCode.DONE

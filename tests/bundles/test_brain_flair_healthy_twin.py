@@ -1,0 +1,152 @@
+"""The bundle's contract: every verb of stock `monai.bundle`, offline, from any directory, on every kind of input."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from monai.bundle import ConfigWorkflow, ckpt_export, run, verify_metadata, verify_net_in_out
+
+from anomaly.bundle import sha256_of
+
+TINY = {"epochs": 1, "steps": 2, "batch_size": 2, "slab": [32, 32, 4]}
+
+
+def config(bundle, name):
+    return str(bundle / "configs" / f"{name}.yaml")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("train", "train"), ("evaluate", "inference"), ("inference", "inference")])
+def test_no_property_is_missing(bundle, cohort, tmp_path, name, kind):
+    workflow = ConfigWorkflow(
+        config_file=config(bundle, name),
+        workflow_type=kind,
+        logging_file=False,
+        dataset_dir=str(cohort),
+        output_dir=str(tmp_path),
+    )
+    workflow.initialize()
+    assert workflow.check_properties() == []
+
+
+def test_metadata_is_valid(bundle):
+    schema = Path(__file__).with_name("meta_schema.json")
+    verify_metadata(meta_file=str(bundle / "configs" / "metadata.json"), filepath=str(schema))
+
+
+def test_metadata_and_changelog_name_the_version(bundle):
+    metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
+    assert metadata["version"] in metadata["changelog"]
+    assert metadata["name"] == bundle.name
+
+
+def test_network_input_and_output(bundle):
+    verify_net_in_out(
+        net_id="network_def",
+        meta_file=str(bundle / "configs" / "metadata.json"),
+        config_file=config(bundle, "inference"),
+        device="cpu",
+        p=1,
+        n=2,
+        any=8,
+    )
+
+
+def test_export_to_torchscript(bundle, tmp_path):
+    import torch
+
+    ckpt_export(
+        net_id="network_def",
+        filepath=str(tmp_path / "model.ts"),
+        ckpt_file=str(bundle / "models" / "model.pt"),
+        meta_file=str(bundle / "configs" / "metadata.json"),
+        config_file=config(bundle, "inference"),
+    )
+    exported = torch.jit.load(str(tmp_path / "model.ts")).eval()
+    score = exported(torch.rand(1, 1, 64, 32, 5))
+    assert score.shape == (1, 1, 64, 32, 5)
+
+
+def test_files_of_a_bundle_are_there_and_small(bundle):
+    files = ["LICENSE", "docs/README.md", "docs/data_license.txt", "configs/logging.conf", "models/calibration.json"]
+    assert [name for name in files if not (bundle / name).is_file()] == []
+    assert sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file()) < 60e6
+
+
+def test_weights_are_the_calibrated_ones(bundle):
+    calibration = json.loads((bundle / "models" / "calibration.json").read_text())
+    assert calibration["weights_sha256"] == sha256_of(bundle / "models" / "model.pt")
+
+
+def test_inference_from_another_directory_as_a_user_types_it(bundle, cohort, tmp_path):
+    """A NIfTI folder, by the command line, in an empty working directory."""
+    images = tmp_path / "images"
+    images.mkdir()
+    shutil.copy(cohort / "test-0.nii.gz", images / "scan.nii.gz")
+    (images / "broken.nii.gz").write_bytes(b"no image")
+    words = ["-m", "monai.bundle", "run", "--config_file", config(bundle, "inference")]
+    words += ["--dataset_dir", str(images), "--output_dir", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, timeout=300, env=_offline(), check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    source, mask = nib.load(images / "scan.nii.gz"), nib.load(tmp_path / "out" / "scan_mask.nii.gz")
+    assert mask.shape == source.shape
+    np.testing.assert_allclose(mask.affine, source.affine, atol=1e-5)
+    assert json.loads((tmp_path / "out" / "scan.json").read_text())["bundle"]["name"] == bundle.name
+    failed = json.loads((tmp_path / "out" / "failed.json").read_text())
+    assert [row["case"] for row in failed] == ["broken"]
+
+
+def test_evaluate_writes_metrics_and_agrees_with_the_detector(bundle, cohort, tmp_path):
+    from anomaly import load_detector
+    from data_prep import list_cases, read_volume
+
+    run(config_file=config(bundle, "evaluate"), dataset_dir=str(cohort), output_dir=str(tmp_path))
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["cases"] == 2
+    assert metrics["failed"] == []
+    assert 0 <= metrics["voxel_ap"] <= 1
+    low, high = metrics["intervals"]["voxel_ap"]
+    assert low <= metrics["voxel_ap"] <= high
+    assert metrics["image_auroc"] in (0.0, 1.0)
+    detector = load_detector(bundle, device="cpu")
+    for case in list_cases(cohort):
+        exam = detector.examine(read_volume(case.image), case=case.name)
+        finding = json.loads((tmp_path / f"{case.name}.json").read_text())
+        assert finding["score"] == pytest.approx(exam.finding.score, abs=1e-5)
+        mask = np.asarray(nib.load(tmp_path / f"{case.name}_mask.nii.gz").dataobj)
+        assert (mask != exam.mask).mean() < 1e-4
+        assert finding["input_hash"] == exam.finding.input_hash
+
+
+def test_two_trainings_of_one_seed_give_the_same_bytes_and_a_working_bundle(bundle, cohort, tmp_path):
+    for folder in ("one", "two"):
+        run(config_file=config(bundle, "train"), dataset_dir=str(cohort), output_dir=str(tmp_path / folder), **TINY)
+    for name in ("model.pt", "calibration.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+    fresh = tmp_path / bundle.name
+    shutil.copytree(bundle, fresh, ignore=shutil.ignore_patterns("models"))
+    (fresh / "models").mkdir()
+    for name in ("model.pt", "calibration.json"):
+        shutil.copy(tmp_path / "one" / name, fresh / "models")
+    from anomaly import load_detector
+    from data_prep import read_volume
+
+    finding = load_detector(fresh, device="cpu")(read_volume(cohort / "test-0.nii.gz"))
+    assert finding.calibration_cases == 2
+    assert not finding.abnormal, "two calibration scans cannot promise a rate of 10 %"
+
+
+def _offline():
+    return {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "http_proxy": "http://127.0.0.1:9",
+        "https_proxy": "http://127.0.0.1:9",
+    }

@@ -1,0 +1,76 @@
+"""DICOM series that the tests write, good and bad."""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.valuerep import format_number_as_ds
+
+SPACING = (0.8, 0.9)  # between rows, between columns
+
+
+def orientation(angle=0.0):
+    """Row and column direction cosines, turned about two axes."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) @ np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
+    return turn[:, 0], turn[:, 1]
+
+
+def decimals(values):
+    """Numbers as decimal strings of at most 16 characters."""
+    return [format_number_as_ds(round(float(value), 12)) for value in values]
+
+
+def instance(pixels, position, rows_cols, *, uid="1.2.3", number=1, **more):
+    """One MR slice; `pixels` is `(rows, columns)`."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = MRImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[uid, str(number)])
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.SOPClassUID, dataset.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
+    dataset.SeriesInstanceUID, dataset.StudyInstanceUID, dataset.Modality = uid, "1.2", "MR"
+    dataset.PatientName, dataset.InstanceNumber = "TEST^SERIES", number
+    dataset.Rows, dataset.Columns = pixels.shape
+    dataset.FrameOfReferenceUID, dataset.PatientID = "1.2.9", "TEST"
+    dataset.ImagePositionPatient = decimals(position)
+    dataset.ImageOrientationPatient = decimals(np.concatenate(rows_cols))
+    dataset.PixelSpacing = list(SPACING)
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated = dataset.BitsStored = 16
+    dataset.HighBit, dataset.PixelRepresentation = 15, 0
+    dataset.PixelData = pixels.astype(np.uint16).tobytes()
+    for name, value in more.items():
+        if value is None:
+            delattr(dataset, name)
+        else:
+            setattr(dataset, name, value)
+    return dataset
+
+
+def write_series(folder: Path, *, slices=12, gap=3.0, angle=0.3, uid="1.2.3", change=None, seed=0, reverse=False):
+    """Write a series of 10 x 14 pixels; `change(index, dataset)` may spoil an instance, or drop it by False.
+
+    Returns:
+        The voxels `(columns, rows, slices)` along ascending position, and the affine to RAS+ mm.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    voxels = rng.integers(0, 900, (14, 10, slices)).astype(np.uint16)
+    row, column = orientation(angle)
+    normal, origin = np.cross(row, column), np.array([-30.0, 12.5, 40.0])
+    for k in range(slices):
+        number = slices - k if reverse else k + 1
+        dataset = instance(voxels[..., k].T, origin + k * gap * normal, (row, column), uid=uid, number=number)
+        if change is None or change(k, dataset) is not False:
+            pydicom.dcmwrite(folder / f"{uid}-{number:03d}", dataset, enforce_file_format=True)
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1], affine[:3, 2], affine[:3, 3] = (
+        row * SPACING[1],
+        column * SPACING[0],
+        normal * gap,
+        origin,
+    )
+    return voxels, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine

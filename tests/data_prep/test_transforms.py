@@ -1,0 +1,92 @@
+"""Head transforms and healthy runs."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import phantom
+from monai.data import MetaTensor
+from monai.transforms import Compose, Orientationd
+
+from data_prep import CropRund, HeadRegiond, NormalizeHeadd, level_weights, list_runs
+from data_prep.head import head_depth, head_mask
+
+
+def image(array, affine=None):
+    affine = torch.as_tensor(np.diag([3.0, 3.0, 5.5, 1.0]) if affine is None else affine)
+    return MetaTensor(
+        torch.as_tensor(array[None], dtype=torch.float32), affine=affine, meta={"original_affine": affine}
+    )
+
+
+@pytest.mark.parametrize("factor", [0.01, 1.0, 7.3])
+def test_the_middle_of_the_head_becomes_035_whatever_the_scale(factor):
+    out = NormalizeHeadd("image")({"image": image(phantom()[0] * factor)})["image"]
+    assert out[0, 24:40, 24:40].median() == pytest.approx(0.35, abs=0.03)
+    assert out.min() == 0
+    assert out.max() <= 1
+    assert out.meta["intensity_scale"] * 300 * factor == pytest.approx(0.35, rel=0.1)
+
+
+def test_a_lesion_hardly_moves_the_scale():
+    scales = [
+        NormalizeHeadd("image")({"image": image(phantom(lesion=lesion)[0])})["image"].meta["intensity_scale"]
+        for lesion in (False, True)
+    ]
+    assert scales[1] == pytest.approx(scales[0], rel=0.15)
+
+
+def test_empty_slices_do_not_break_the_scale():
+    array = phantom()[0]
+    array[..., :3] = 0
+    out = NormalizeHeadd("image")({"image": image(array)})["image"]
+    assert torch.isfinite(out).all()
+
+
+def test_region_is_the_inside_of_the_head():
+    out = HeadRegiond("image", margin=15)({"image": image(phantom()[0])})
+    region = out["region"][0]
+    assert region[32, 32].all()
+    assert not region[3].any()
+    depth = head_depth(head_mask(phantom()[0]), (3, 3, 5.5))
+    np.testing.assert_array_equal(region.numpy() > 0, depth > 15)
+
+
+@pytest.mark.parametrize("flip", [1, -1])
+def test_runs_follow_the_file_through_reorientation(flip):
+    array = phantom()[0]
+    array[..., 2:5] += 1000
+    affine = np.diag([3.0, -3.0, 5.5 * flip, 1.0])
+    labels = (("L", "R"), ("P", "A"), ("I", "S"))
+    chain = Compose([Orientationd("image", axcodes="RAS", labels=labels), CropRund("image")])
+    out = chain({"image": image(array, affine), "run": [2, 5]})["image"]
+    assert out.shape == (1, 64, 64, 3)
+    assert (out >= 900).all()
+
+
+def test_an_item_without_a_run_stays_whole():
+    assert CropRund("image")({"image": image(phantom()[0])})["image"].shape[-1] == 8
+
+
+def test_a_run_beyond_the_volume_is_an_error():
+    with pytest.raises(ValueError, match=r"\[6, 12\)"):
+        CropRund("image")({"image": image(phantom()[0]), "run": [6, 12]})
+
+
+def test_runs_are_refused_when_the_slices_turned():
+    labels = (("L", "R"), ("P", "A"), ("I", "S"))
+    turn = Orientationd("image", axcodes="RAS", labels=labels)
+    sagittal = np.array([[0, 0, 5.5, 0], [3.0, 0, 0, 0], [0, 3.0, 0, 0], [0, 0, 0, 1]])
+    with pytest.raises(ValueError, match="last axis"):
+        CropRund("image")({**turn({"image": image(phantom()[0], sagittal)}), "run": [2, 5]})
+
+
+def test_list_runs_and_level_weights(cohort):
+    items = list_runs(cohort, "training")
+    assert [item.get("run") for item in items] == [[0, 6], None]
+    weights = level_weights(items)
+    assert sum(weights) == pytest.approx(1)
+    assert weights[1] > weights[0], "the whole volume has the rarer upper levels"
+
+
+def test_short_runs_are_left_out(cohort):
+    assert len(list_runs(cohort, "training", shortest=7)) == 1

@@ -1,0 +1,28 @@
+"""The benchmark of inference time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.bench import head_volume, measure, summary
+from pipelines.bundles import load
+
+
+def test_every_step_is_timed_the_same_number_of_times(identity_bundle: Path) -> None:
+    detector = load(identity_bundle, device="cpu")
+    seconds = measure(detector, head_volume(shape=(32, 32, 8)), repeats=2)
+    assert list(seconds) == ["network_source", "network_prepared", "examine", "files"]
+    assert all(len(values) == 2 and min(values) > 0 for values in seconds.values())
+    assert min(seconds["examine"]) > max(seconds["network_prepared"])  # an identity network costs nothing
+
+
+def test_ratios_are_of_medians() -> None:
+    seconds = {"network_source": [1.0, 9.0, 2.0], "network_prepared": [0.5] * 3, "examine": [3.0] * 3, "files": [4.0]}
+    told = summary(seconds)
+    assert told["examine_over_network_source"] == pytest.approx(1.5)
+    assert told["examine_over_network_prepared"] == pytest.approx(6)
+    assert told["files_over_network_source"] == pytest.approx(2)
+    assert told["range_s"]["network_source"] == [1, 9]
+    assert told["command"].startswith("python -m pipelines.bench")

@@ -1,0 +1,103 @@
+"""`healthytwin evaluate` and `detect` through the shipped configs, around a network that gives back its input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bright import head, write_nifti
+from typer.testing import Result
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def datalist(tmp_path: Path) -> Path:
+    """Two labelled heads, one with a lesion."""
+    entries = []
+    for name, lesion in (("ill", True), ("well", False)):
+        volume = head(lesion=lesion)
+        write_nifti(tmp_path / "cohort" / f"{name}.nii.gz", volume)
+        write_nifti(tmp_path / "cohort" / f"{name}_label.nii.gz", (volume > 100).astype(np.uint8))
+        entries.append({"image": f"{name}.nii.gz", "label": f"{name}_label.nii.gz"})
+    path = tmp_path / "cohort" / "dataset.json"
+    path.write_text(json.dumps({"test": entries, "validation": []}))
+    return path
+
+
+def test_metrics_findings_and_report(healthytwin: Run, identity_bundle: Path, datalist: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = healthytwin("evaluate", datalist, "-o", out, "--bundle", identity_bundle, "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["metrics"] == json.loads((out / "metrics.json").read_text())
+    assert told["metrics"]["voxel_ap"] > 0.9
+    ill, well = told["cases"]
+    assert ill["truth"]["dice"] > 0.9
+    assert ill["truth"]["lesions"][0]["outcome"] == "outlined"
+    assert well["truth"]["dice"] is None
+    assert all((out / name).is_file() for name in ill["outputs"].values())
+    html = (out / "report.html").read_text()
+    assert "Voxel AP" in html
+    assert "Truly healthy" in html
+
+
+def test_metrics_are_printed_with_their_meaning(
+    healthytwin: Run, identity_bundle: Path, datalist: Path, tmp_path: Path
+) -> None:
+    done = healthytwin("evaluate", datalist.parent, "-o", tmp_path / "out", "--bundle", identity_bundle, "--no-report")
+    assert done.exit_code == 0, done.output
+    words = " ".join(done.stdout.split())
+    assert "Voxel AP" in words
+    assert "Best Dice" in words
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_case_that_cannot_be_read_is_listed(
+    healthytwin: Run, identity_bundle: Path, datalist: Path, tmp_path: Path
+) -> None:
+    write_nifti(datalist.parent / "bad.nii.gz", np.full((8, 8, 4), np.nan, np.float32))
+    content = json.loads(datalist.read_text())
+    content["test"].insert(1, {"image": "bad.nii.gz"})
+    datalist.write_text(json.dumps(content))
+    done = healthytwin("evaluate", datalist, "-o", tmp_path / "out", "--bundle", identity_bundle, "--json")
+    assert done.exit_code == 3
+    cases = json.loads(done.stdout)["cases"]
+    assert [(case["case"], case["status"], case["code"]) for case in cases] == [
+        ("ill", "done", None),
+        ("bad", "failed", "NAN"),
+        ("well", "done", None),
+    ]
+
+
+@pytest.mark.parametrize(("section", "code"), [("validation", 4), ("no-such", 2)])
+def test_sections_that_give_nothing(
+    healthytwin: Run, identity_bundle: Path, datalist: Path, tmp_path: Path, section: str, code: int
+) -> None:
+    arguments = ("evaluate", datalist, "-o", tmp_path / "out", "--bundle", identity_bundle, "--section", section)
+    assert healthytwin(*arguments).exit_code == code
+
+
+def test_a_missing_datalist(healthytwin: Run, identity_bundle: Path, tmp_path: Path) -> None:
+    done = healthytwin("evaluate", tmp_path / "gone.json", "-o", tmp_path / "out", "--bundle", identity_bundle)
+    assert done.exit_code == 2
+    assert "gone.json" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bundle_without_weights(healthytwin: Run, shipped_configs: Path, datalist: Path, tmp_path: Path) -> None:
+    done = healthytwin("evaluate", datalist, "-o", tmp_path / "out", "--bundle", shipped_configs)
+    assert done.exit_code == 2
+    assert "model.pt" in done.stderr
+
+
+def test_detect_finds_the_same(healthytwin: Run, identity_bundle: Path, datalist: Path, tmp_path: Path) -> None:
+    for command in ("evaluate", "detect"):
+        done = healthytwin(command, datalist, "-o", tmp_path / command, "--bundle", identity_bundle, "--no-report")
+        assert done.exit_code == 0, done.output
+    findings = [json.loads((tmp_path / command / "ill.json").read_text()) for command in ("evaluate", "detect")]
+    assert findings[0]["score"] == pytest.approx(findings[1]["score"], abs=1e-5)
+    assert findings[0]["lesions"] == findings[1]["lesions"]

@@ -1,0 +1,203 @@
+"""The project around the code: what documents, Makefile and constraints say is so."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import import_module, metadata
+from pathlib import Path
+
+import pytest
+import typer.core
+import typer.main
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CUDA = ("cuda", "nvidia", "triton")  # what torch's Linux wheels bring along; torch pins them itself
+HEAVY = {"torch", "monai", "itk", "highdicom", "matplotlib", "nilearn", "skimage", "SimpleITK", "pydicom", "scipy"}
+BUNDLE = "bundles/brain_flair_healthy_twin"
+
+
+def pages(kind: str) -> list[tuple[str, str]]:
+    """(page, block) for every fenced block of a kind."""
+    pattern = re.compile(rf"^```{kind}\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+    return [(str(page.relative_to(ROOT)), block) for page in PAGES for block in pattern.findall(page.read_text())]
+
+
+def commands(program: str) -> list[tuple[str, list[str]]]:
+    """(page, words) for every line of a bash block that begins with a program's name."""
+    lines = [(page, shlex.split(line, comments=True)) for page, block in pages("bash") for line in block.splitlines()]
+    return [(page, words[1:]) for page, words in lines if words and words[0] == program]
+
+
+def cli() -> typer.core.TyperGroup:
+    from pipelines.cli import app
+
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    return group
+
+
+@pytest.mark.parametrize("code", ["import anomaly, data_prep", "from pipelines.cli import app; app(['--help'])"])
+def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
+    program = f"import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules)); {code}"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "anomaly" in loaded or "pipelines" in loaded
+    assert sorted(HEAVY & loaded) == []
+
+
+def requirements() -> Iterator[Requirement]:
+    """What an environment with the dev extra needs, and what that needs in turn."""
+    waiting = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+    seen = set()
+    while waiting:
+        requirement = Requirement(waiting.pop())
+        if requirement.name.startswith(CUDA):
+            continue
+        if requirement.marker and not any(requirement.marker.evaluate({"extra": e}) for e in ("", *requirement.extras)):
+            continue
+        if (name := canonicalize_name(requirement.name)) in seen:
+            continue
+        seen.add(name)
+        yield requirement
+        waiting += metadata.requires(name) or []
+
+
+def constraints() -> dict[str, Requirement]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(requirement.name): requirement for requirement in pinned}
+
+
+def test_constraints_pin_everything_that_is_installed_for_the_tests() -> None:
+    pinned = constraints()
+    floating = sorted({canonicalize_name(needed.name) for needed in requirements()} - set(pinned) - {"setuptools"})
+    assert floating == []
+    assert [name for name, pin in pinned.items() if not re.fullmatch(r"==[0-9a-z.]+", str(pin.specifier))] == []
+
+
+def test_pinned_versions_are_within_the_bounds_of_the_project() -> None:
+    pinned = constraints()
+    for text in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]):
+        needed = Requirement(text)
+        version = str(pinned[canonicalize_name(needed.name)].specifier).removeprefix("==")
+        assert needed.specifier.contains(version), f"{needed} but constraints.txt has {version}"
+
+
+def test_no_package_of_one_system_is_pinned() -> None:
+    foreign = [name for name in constraints() if name.startswith((*CUDA, "torchvision", "pywin"))]
+    assert foreign == []
+
+
+def test_version_is_the_same_everywhere() -> None:
+    newest = re.findall(r"^## \[(\d\S+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
+    bundle = json.loads((ROOT / BUNDLE / "configs" / "metadata.json").read_text())
+    assert newest == PROJECT["version"] == bundle["required_packages_version"]["healthytwin"]
+
+
+def test_make_targets_of_the_documents_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = commands("make")
+    assert len(named) >= 4
+    assert [(page, words) for page, words in named if words[0] not in targets] == []
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_says_which_python_it_needs(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    done = subprocess.run(["make", "demo", "PYTHON=false"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "needs Python 3.11 or newer, found: false" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize(("page", "words"), commands("healthytwin"))
+def test_commands_of_the_documents_are_understood(page: str, words: list[str]) -> None:
+    name, *rest = words
+    assert name in cli().commands
+    cli().commands[name].make_context(name, rest)
+
+
+@pytest.mark.parametrize(("page", "words"), commands("python"))
+def test_monai_commands_of_the_documents_name_what_is_there(page: str, words: list[str]) -> None:
+    import monai.bundle
+    from monai.bundle import ConfigParser
+
+    assert words[:2] == ["-m", "monai.bundle"]
+    verb, *rest = [word.replace("bundles/my_site", f"{ROOT}/{BUNDLE}") for word in words[2:]]
+    assert hasattr(monai.bundle, verb)
+    options = dict(re.findall(r"--(\S+) (\S+)", " ".join(rest)))
+    configs = [ROOT / value for value in options.values() if "/configs/" in value]
+    assert configs
+    assert [path for path in configs if not path.is_file()] == []
+    if verb == "run":
+        keys = ConfigParser.load_config_file(ROOT / options.pop("config_file"))
+        assert [option for option in options if option not in keys] == []
+
+
+@pytest.mark.parametrize(("page", "code"), pages("python"))
+def test_python_of_the_documents_imports_what_is_there(page: str, code: str) -> None:
+    imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom)]
+    assert imports
+    for node in imports:
+        module = import_module(str(node.module))
+        assert [name.name for name in node.names if not hasattr(module, name.name)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)\s]+)\)", page.read_text())
+    for link in links:
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), f"{page.name}: {link}"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            assert anchor in [heading.lower().replace(" ", "-") for heading in headings], f"{page.name}: {link}"
+
+
+def test_every_option_of_every_command_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    for name, command in cli().commands.items():
+        assert f"`healthytwin {name}" in page
+        options = [text for option in command.params for text in (*option.opts, *option.secondary_opts)]
+        assert [text for text in options if text.startswith("-") and f"`{text}" not in page] == [], name
+
+
+def test_exit_codes_are_in_the_reference() -> None:
+    from pipelines.problems import ExitCode
+
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    rows = page.partition("## Exit codes")[2].partition("## ")[0]
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", rows, re.MULTILINE)] == sorted(ExitCode)
+
+
+def test_every_key_of_a_finding_is_in_the_reference() -> None:
+    from anomaly import Finding
+
+    page = (ROOT / "docs" / "reference" / "finding.md").read_text()
+    schema = Finding.model_json_schema()
+    keys = {*schema["properties"], *(key for part in schema["$defs"].values() for key in part["properties"])}
+    assert [key for key in sorted(keys) if not re.search(rf"`(\w+(\[\])?\.)?{key}\b", page)] == []
+
+
+def test_every_reason_to_refuse_an_input_is_documented() -> None:
+    page = (ROOT / "docs" / "how-to" / "detect.md").read_text()
+    trees = [ast.parse(file.read_text()) for file in (ROOT / "data_prep").glob("*.py")]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    raised = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "InputError"]
+    codes = {call.args[1].value for call in raised if isinstance(call.args[1], ast.Constant)}
+    assert "MISSING_SLICES" in codes
+    assert [code for code in sorted(codes) if f"`{code}`" not in page] == []

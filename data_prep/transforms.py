@@ -11,6 +11,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import convert_to_numpy
+from scipy.ndimage import gaussian_filter
 
 from data_prep.head import BRAIN_LEVEL, brain_level, head_depth, head_mask
 
@@ -44,12 +45,21 @@ class HeadRegiond(MapTransform):
         keys: the image's key.
         region_key: key of the mask `(1, i, j, k)` uint8.
         margin: mm below the skin that do not belong to it (scalp and skull).
+        tissue: normalised intensities (after a little smoothing) that belong to it: not air, fluid and fat.
     """
 
-    def __init__(self, keys: KeysCollection = "image", *, region_key: str = "region", margin: float = 12.0) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        *,
+        region_key: str = "region",
+        margin: float = 12.0,
+        tissue: tuple[float, float] = (0.0, 1.0),
+    ) -> None:
         super().__init__(keys)
         self.region_key = region_key
         self.margin = margin
+        self.tissue = tissue
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
         """Add the region of the first key."""
@@ -57,6 +67,8 @@ class HeadRegiond(MapTransform):
         image = item[self.keys[0]]
         volume = convert_to_numpy(image)[0]
         region = head_depth(head_mask(volume), _spacing(image)) > self.margin
+        smooth = gaussian_filter(volume, (1, 1, 0))
+        region &= (smooth >= self.tissue[0]) & (smooth <= self.tissue[1])
         item[self.region_key] = torch.as_tensor(region, dtype=torch.uint8)[None]
         return item
 

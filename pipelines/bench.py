@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +18,7 @@ import typer
 from pipelines.bundles import find_bundle, load
 from pipelines.files import writable_folder, write_whole
 from pipelines.problems import guarded
+from pipelines.provenance import commit, machine
 
 if TYPE_CHECKING:
     from anomaly import Detector
@@ -99,7 +97,7 @@ def bench(
         result = summary(seconds)
         result["shapes"] = {"source": list(SHAPE), "prepared": list(detector.prepare(volume).shape[1:])}
         result["bundle"] = detector.bundle.model_dump()
-        result["machine"] = _machine(threads, str(detector.device))
+        result["machine"] = machine(threads, str(detector.device))
         writable_folder(output.parent)
         write_whole(output, json.dumps(result, indent=2) + "\n")
     _print(result, output)
@@ -110,7 +108,7 @@ def summary(seconds: dict[str, list[float]]) -> dict[str, Any]:
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     return {
         "command": " ".join(["python", "-m", "pipelines.bench", *sys.argv[1:]]),
-        "commit": _commit(),
+        "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "repeats": len(seconds["examine"]),
         "median_s": {name: round(value, 4) for name, value in medians.items()},
@@ -147,35 +145,6 @@ def _print(result: dict[str, Any], output: Path) -> None:
     typer.echo(f"\nexamination / bare network on {shapes['source']}: {result['examine_over_network_source']:.2f}")
     typer.echo(f"examination / bare network on {shapes['prepared']}: {result['examine_over_network_prepared']:.2f}")
     typer.echo(f"median of {result['repeats']}, {result['machine']['threads']} threads; written to {output}")
-
-
-def _commit() -> str:
-    """The commit of this checkout, `-dirty` behind it where files differ; "unknown" outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return done.stdout.strip()
-
-
-def _machine(threads: int, device: str) -> dict[str, Any]:
-    import torch
-
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = names[0] if names else model
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "device": device,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
 
 
 if __name__ == "__main__":

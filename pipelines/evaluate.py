@@ -15,8 +15,9 @@ from pipelines.bundles import find_bundle
 from pipelines.console import progress, waiting
 from pipelines.detect import describe, finish
 from pipelines.examine import Result, safely, summarise
-from pipelines.files import writable_folder
+from pipelines.files import writable_folder, write_whole
 from pipelines.problems import CommandError
+from pipelines.provenance import provenance
 from pipelines.record import CaseRecord, RunRecord
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def evaluate(
 
 
 def _run_bundle(config: Path, datalist: Path, output: Path, *, section: str, total: int) -> dict[str, Any]:
-    """Run the workflow in this process; gives the content of its `metrics.json`."""
+    """Run the workflow in this process; gives its `metrics.json`, to which command, commit and machine are added."""
     from ignite.engine import Events
     from monai.bundle import ConfigWorkflow
 
@@ -84,7 +85,8 @@ def _run_bundle(config: Path, datalist: Path, output: Path, *, section: str, tot
         evaluator.add_event_handler(Events.ITERATION_STARTED, lambda engine: begin(_name(engine.state.batch)))
         workflow.run()
     workflow.finalize()
-    metrics: dict[str, Any] = json.loads(written.read_text())
+    metrics: dict[str, Any] = {"provenance": provenance(), **json.loads(written.read_text())}
+    write_whole(written, json.dumps(metrics, indent=2) + "\n")
     return metrics
 
 

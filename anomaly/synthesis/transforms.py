@@ -149,4 +149,4 @@ class PlantAnomalyd(RandomizableTransform, MapTransform):
     def _seed(self, item: Mapping[Hashable, Any]) -> int:
         if self.seed_keys is None:
             return int(self.R.randint(2**31))
-        return zlib.crc32(repr([item[key] for key in self.seed_keys]).encode())
+        return zlib.crc32(repr([item.get(key) for key in self.seed_keys]).encode())

@@ -61,7 +61,7 @@ class CalibrationHandler:
         calibration = calibrate(
             self.histogram,
             list(scores.values()),
-            cases=sorted(scores),
+            cases=list(scores),
             weights_sha256=sha256_of(self.weights),
             **self.options,
         )

@@ -110,8 +110,7 @@ class CohortMetrics:
         return {
             **{name: float(values[0]) for name, values in point.items()},
             "intervals": {
-                name: [round(float(q), 4) for q in np.nanpercentile(values, [2.5, 97.5])]
-                for name, values in boot.items()
+                name: [float(q) for q in np.nanpercentile(values, [2.5, 97.5])] for name, values in boot.items()
             },
             "best_dice_threshold": pooled.best_dice()[1],
             "mean_dice_at_threshold": float(np.mean([_dice(row["voxels"]) for row in labelled if row["voxels"][2]])),

@@ -76,20 +76,27 @@ class TwinGenerator(nn.Module):
         Returns:
             Residual R and mask logit, both `(B, 1, *spatial)`.
         """
-        spatial = image.shape[2:]
-        x = (self._pad(image) - self.input_mean) / self.input_std
-        features = [self.stem(x), *self.encoder(x)]
+        padded = self._pad(image)
+        x = (padded - self.input_mean) / self.input_std
+        features = [self.stem(x)]
+        features.extend(self.encoder(x))
         x = features.pop()
         for block in self.blocks:
             skip = features.pop()
             x = block(torch.cat([F.interpolate(x, size=skip.shape[2:], mode="nearest"), skip], dim=1))
-        crop = (..., *(slice(size) for size in spatial))
-        return self.twin_head(x)[crop], self.mask_head(x)[crop]
+        residual, logit = self.twin_head(x), self.mask_head(x)
+        for axis in range(2, image.dim()):
+            residual = residual.narrow(axis, 0, image.shape[axis])
+            logit = logit.narrow(axis, 0, image.shape[axis])
+        return residual, logit
 
     def _pad(self, image: Tensor) -> Tensor:
         """Zeros (air) after the end of each strided axis, up to a multiple of the encoder's stride."""
-        missing = [-size % _ENCODER_STRIDE if axis < self.halved else 0 for axis, size in enumerate(image.shape[2:])]
-        return F.pad(image, [width for size in reversed(missing) for width in (0, size)])
+        widths: list[int] = []
+        for axis in range(image.dim() - 1, 1, -1):
+            strided = axis - 2 < self.halved
+            widths.extend([0, -image.shape[axis] % _ENCODER_STRIDE if strided else 0])
+        return F.pad(image, widths)
 
 
 def _conv(spatial_dims: int, inputs: int, outputs: int, *, in_plane: bool) -> nn.Module:

@@ -73,7 +73,7 @@ def calibrate(
     Args:
         histogram: scores of the body's voxels of all the cases.
         scores: the image-level score of each case.
-        cases: their names, in the same order.
+        cases: their names.
         weights_sha256: of the weights that gave the scores.
         voxel_false_positive_rate: part of the healthy body voxels that may reach the voxel threshold.
         alpha: rate of false alarms on healthy scans to keep to.
@@ -92,5 +92,5 @@ def calibrate(
         image_scores=sorted(scores),
         alpha=alpha,
         min_lesion_ml=min_lesion_ml,
-        cases=list(cases),
+        cases=sorted(cases),
     )

@@ -19,6 +19,7 @@ from anomaly.synthesis.shapes import Shape, draw_shape, render_shape
 
 Array = np.ndarray
 _LEAST_CHANGE = 0.05  # mean change inside the mask, in units of normalised intensity; less is not visible
+_TRIES = 8  # draws, until one of them changes something visibly
 _EDGE = 0.35  # soft-mask value from which a voxel counts as abnormal
 
 
@@ -119,7 +120,7 @@ class PlantAnomalyd(RandomizableTransform, MapTransform):
             msg = f"unknown anomaly families {sorted(unknown)}; there are {list(FAMILIES)}"
             raise ValueError(msg)
         self.region_key = region_key
-        self.draw = {
+        self.draw: dict[str, Any] = {
             "families": self.families,
             "radius": tuple(radius),
             "slice_ratio": tuple(slice_ratio),
@@ -137,8 +138,14 @@ class PlantAnomalyd(RandomizableTransform, MapTransform):
         if self.region_key is not None:
             region = convert_to_numpy(item[self.region_key])[0] > 0
         rng = np.random.default_rng(self._seed(item))
-        plantings = draw_plantings(rng, region, **self.draw) if rng.random() < self.prob and region.any() else []
-        abnormal, truth = plant(image, plantings, region)
+        plantings: list[Planting] = []
+        abnormal, truth = image, np.zeros(image.shape, dtype=np.float32)
+        if rng.random() < self.prob and region.any():
+            for _ in range(_TRIES):
+                plantings = draw_plantings(rng, region, **self.draw)
+                abnormal, truth = plant(image, plantings, region)
+                if truth.any():
+                    break
         item["healthy"] = item[key]
         item["mask"] = torch.as_tensor(truth)[None]
         item[key] = torch.as_tensor(abnormal)[None]

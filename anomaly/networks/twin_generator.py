@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from anomaly.networks.medicalnet import medicalnet_encoder
 
-_ENCODER_STRIDE = 32
 _STEM_CHANNELS = 16
 _RARE = -3.0  # initial logit of M: about 5 % abnormal, so that training does not begin by unlearning one half
 
@@ -49,6 +48,7 @@ class TwinGenerator(nn.Module):
             raise ValueError(msg)
         self.spatial_dims = spatial_dims
         self.halved = spatial_dims if slice_stride == 2 or spatial_dims == 2 else 2
+        self.stride = 32  # of the encoder; an attribute, because TorchScript knows no module's constants
         self.input_mean, self.input_std = input_mean, input_std
         self.encoder = medicalnet_encoder(depth, spatial_dims=spatial_dims, slice_stride=slice_stride)
         expansion = 4 if depth >= 50 else 1
@@ -95,7 +95,7 @@ class TwinGenerator(nn.Module):
         widths: list[int] = []
         for axis in range(image.dim() - 1, 1, -1):
             strided = axis - 2 < self.halved
-            widths.extend([0, -image.shape[axis] % _ENCODER_STRIDE if strided else 0])
+            widths.extend([0, -image.shape[axis] % self.stride if strided else 0])
         return F.pad(image, widths)
 
 

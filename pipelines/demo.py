@@ -24,9 +24,8 @@ def demo(output: Path, *, bundle: Path | None = None, seed: int = 0) -> RunRecor
         CommandError: the output cannot be written, or there is no bundle.
         BundleError: the bundle is incomplete.
     """
-    from data_prep.demo import make_cohort
-
     from data_prep import list_cases
+    from data_prep.demo import make_cohort
 
     started = time.perf_counter()
     root = find_bundle(bundle)

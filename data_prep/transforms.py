@@ -45,7 +45,8 @@ class HeadRegiond(MapTransform):
         keys: the image's key.
         region_key: key of the mask `(1, i, j, k)` uint8.
         margin: mm below the skin that do not belong to it (scalp and skull).
-        tissue: normalised intensities (after a little smoothing) that belong to it: not air, fluid and fat.
+        tissue: normalised intensities (after a little smoothing) that belong to it, not air, fluid and fat;
+            None: all.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class HeadRegiond(MapTransform):
         *,
         region_key: str = "region",
         margin: float = 12.0,
-        tissue: tuple[float, float] = (0.0, 1.0),
+        tissue: tuple[float, float] | None = None,
     ) -> None:
         super().__init__(keys)
         self.region_key = region_key
@@ -67,8 +68,9 @@ class HeadRegiond(MapTransform):
         image = item[self.keys[0]]
         volume = convert_to_numpy(image)[0]
         region = head_depth(head_mask(volume), _spacing(image)) > self.margin
-        smooth = gaussian_filter(volume, (1, 1, 0))
-        region &= (smooth >= self.tissue[0]) & (smooth <= self.tissue[1])
+        if self.tissue is not None:
+            smooth = gaussian_filter(volume, (1, 1, 0))
+            region &= (smooth >= self.tissue[0]) & (smooth <= self.tissue[1])
         item[self.region_key] = torch.as_tensor(region, dtype=torch.uint8)[None]
         return item
 

@@ -51,6 +51,15 @@ def test_region_is_the_inside_of_the_head():
     np.testing.assert_array_equal(region.numpy() > 0, depth > 15)
 
 
+def test_region_can_be_kept_to_brain_like_tissue():
+    array = phantom()[0]
+    array[28:36, 28:36] = 2
+    scaled = NormalizeHeadd("image")({"image": image(array)})
+    region = HeadRegiond("image", tissue=(0.2, 0.6))(scaled)["region"][0]
+    assert not region[31:33, 31:33].any(), "fluid"
+    assert region[20, 32].all()
+
+
 @pytest.mark.parametrize("flip", [1, -1])
 def test_runs_follow_the_file_through_reorientation(flip):
     array = phantom()[0]

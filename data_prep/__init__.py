@@ -14,6 +14,8 @@ _HOME = {
     "Volume": "data_prep.volume",
     "Case": "data_prep.inputs",
     "list_cases": "data_prep.inputs",
+    "path_name": "data_prep.inputs",
+    "unique_names": "data_prep.inputs",
     "list_items": "data_prep.inputs",
     "read_volume": "data_prep.read",
     "SeriesReader": "data_prep.reader",

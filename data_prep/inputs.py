@@ -57,10 +57,10 @@ def list_cases(source: str | Path, section: str | None = None) -> list[Case]:
     if source.is_dir() and (source / "dataset.json").is_file():
         source = source / "dataset.json"
     if source.suffix == ".json":
-        return _unique(_from_entry(source, entry) for entry in read_datalist(source, section))
+        return unique_names(_from_entry(source, entry) for entry in read_datalist(source, section))
     if source.is_file():
         return [_at(source)]
-    return _unique(_from_folder(source))
+    return unique_names(_from_folder(source))
 
 
 def list_items(source: str | Path, section: str | None = None) -> list[dict[str, Any]]:
@@ -92,9 +92,9 @@ def _at(path: Path) -> Case:
         try:
             series = series_at(path)
         except InputError:
-            return Case(name=_stem(path), image=str(path))
+            return Case(name=path_name(path), image=str(path))
         return Case(name=series.name, image=str(path), series_uid=series.uid)
-    return Case(name=_stem(path), image=str(path))
+    return Case(name=path_name(path), image=str(path))
 
 
 def _from_folder(folder: Path) -> list[Case]:
@@ -102,7 +102,7 @@ def _from_folder(folder: Path) -> list[Case]:
     from data_prep.dicom_series import walk
 
     files = list(walk(folder))
-    cases = [Case(name=_stem(file), image=str(file)) for file in files if is_nifti(file)]
+    cases = [Case(name=path_name(file), image=str(file)) for file in files if is_nifti(file)]
     cases += _from_dicom([file for file in files if not is_nifti(file)])
     return sorted(cases, key=lambda case: natural_key(case.image))
 
@@ -115,10 +115,10 @@ def _from_dicom(files: Iterable[Path]) -> list[Case]:
     cases = [Case(name=series.name, image=str(place), series_uid=series.uid) for series, place in places]
     folders = {folder for series, _ in places for folder in series.folders}
     stray = [Path(error.path) for error in broken if Path(error.path).parent not in folders]
-    return cases + [Case(name=_stem(file), image=str(file)) for file in stray]
+    return cases + [Case(name=path_name(file), image=str(file)) for file in stray]
 
 
-def _unique(cases: Iterable[Case]) -> list[Case]:
+def unique_names(cases: Iterable[Case]) -> list[Case]:
     """The cases with `-2`, `-3`, ... behind names that stood before; `A` and `a` are one name on a Mac's disk."""
     cases = list(cases)
     given = {case.name.casefold() for case in cases}
@@ -134,7 +134,7 @@ def _unique(cases: Iterable[Case]) -> list[Case]:
     return unique
 
 
-def _stem(path: Path) -> str:
+def path_name(path: Path) -> str:
     """A file's name without an image's extension."""
     suffix = next((suffix for suffix in (*reversed(SUFFIXES), ".dcm") if path.name.lower().endswith(suffix)), "")
     return path.name[: len(path.name) - len(suffix)] or path.name

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,46 +22,28 @@ def gather_cases(paths: Iterable[Path]) -> tuple[list[Case], list[CaseRecord]]:
     Raises:
         CommandError: none of the paths exists.
     """
-    from data_prep import InputError
+    from data_prep import InputError, list_cases, unique_names
 
     cases: list[Case] = []
     errors: list[InputError] = []
     for path in paths:
         try:
-            cases += _cases_at(path)
+            cases += list_cases(path)
         except InputError as error:
             errors.append(error)
     if errors and not cases and all(error.code == "MISSING_FILE" for error in errors):
         raise CommandError("; ".join(str(error) for error in errors))
-    return _named(cases), [_record(error) for error in errors]
+    return unique_names(_once(cases)), [_record(error) for error in errors]
 
 
-def _cases_at(path: Path) -> list[Case]:
-    """The cases at a path; a file named by the user that is no image is an error, not an empty place."""
-    from data_prep import list_cases, read_volume
-
-    found = list_cases(path)
-    if not found and path.is_file() and path.suffix != ".json":
-        read_volume(path)
-    return found
-
-
-def _named(cases: Iterable[Case]) -> list[Case]:
+def _once(cases: Iterable[Case]) -> Iterator[Case]:
+    """Each image once, and no result of an earlier run."""
     images: set[Path] = set()
-    names: set[str] = set()
-    named: list[Case] = []
     for case in cases:
         image = Path(case.image).resolve()
-        if image in images or _is_result(image):
-            continue
-        images.add(image)
-        name, number = case.name, 1
-        while name in names:
-            number += 1
-            name = f"{case.name}-{number}"
-        names.add(name)
-        named.append(replace(case, name=name))
-    return named
+        if image not in images and not _is_result(image):
+            images.add(image)
+            yield case
 
 
 def _is_result(image: Path) -> bool:
@@ -74,5 +55,6 @@ def _is_result(image: Path) -> bool:
 
 
 def _record(error: InputError) -> CaseRecord:
-    name = Path(error.path).name.removesuffix(".gz").removesuffix(".nii") or str(error.path)
-    return CaseRecord.failed(name, str(error.path), code=error.code, reason=error.reason)
+    from data_prep import path_name
+
+    return CaseRecord.failed(path_name(Path(error.path)), str(error.path), code=error.code, reason=error.reason)

@@ -76,8 +76,7 @@ class TwinGenerator(nn.Module):
         Returns:
             Residual R and mask logit, both `(B, 1, *spatial)`.
         """
-        padded = self._pad(image)
-        x = (padded - self.input_mean) / self.input_std
+        x = (self._pad(image) - self.input_mean) / self.input_std
         features = [self.stem(x)]
         features.extend(self.encoder(x))
         x = features.pop()

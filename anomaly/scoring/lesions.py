@@ -24,9 +24,8 @@ def find_lesions(
     Returns:
         The mask `(i, j, k)` uint8, and its lesions, largest first. Both may be empty.
     """
-    above = score_map >= threshold
     mask = np.zeros(score_map.shape, dtype=np.uint8)
-    parts, count = ndimage.label(above, structure=np.ones((3, 3, 3)))
+    parts, count = ndimage.label(score_map >= threshold, structure=np.ones((3, 3, 3)))
     voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
     lesions = []
     for index, box in enumerate(ndimage.find_objects(parts, max_label=count), start=1):

@@ -130,7 +130,7 @@ class PlantAnomalyd(RandomizableTransform, MapTransform):
         self.keep_plantings = keep_plantings
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Plant in every key; the first key's healthy image and mask are the ones returned."""
+        """Plant in the image of the first key."""
         item = dict(data)
         key = self.keys[0]
         image = convert_to_numpy(item[key])[0]

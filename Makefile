@@ -37,8 +37,10 @@ lint: $(VENV)/installed  ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/installed  ## inference time against the bare network
+bench: $(VENV)/installed  ## inference against the bare network, scanning against pydicom, reading against SimpleITK
 	$(BIN)/python -m pipelines.bench
+	$(BIN)/python -m pipelines.bench_scanning
+	$(BIN)/python -m pipelines.bench_reading
 
 train: $(VENV)/installed  ## train and calibrate the shipped bundle again, in place
 	$(BIN)/python -m monai.bundle run --config_file $(BUNDLE)/configs/train.yaml \

@@ -10,11 +10,16 @@ from typing import Any
 
 _HOME = {
     "CheckedDataset": "data_prep.dataset",
+    "CODES": "data_prep.verdict",
     "InputError": "data_prep.errors",
+    "MODALITIES": "data_prep.discovery",
+    "Series": "data_prep.series",
+    "Verdict": "data_prep.verdict",
     "Volume": "data_prep.volume",
     "Case": "data_prep.inputs",
+    "discover": "data_prep.discovery",
     "list_cases": "data_prep.inputs",
-    "path_name": "data_prep.inputs",
+    "file_name": "data_prep.series",
     "unique_names": "data_prep.inputs",
     "list_items": "data_prep.inputs",
     "read_volume": "data_prep.read",

@@ -1,4 +1,4 @@
-"""What lies in a place: the cases of a datalist, of NIfTI files, of DICOM series."""
+"""What lies in a place: the cases of a datalist, of NIfTI and NRRD files, of DICOM series."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.datalist import read_datalist
+from data_prep.discovery import discover
 from data_prep.errors import InputError
-from data_prep.natural import natural_key
-from data_prep.nifti import SUFFIXES, is_nifti
+from data_prep.locate import series_at
+from data_prep.read import read_volume
+from data_prep.scan import VOLUME_SUFFIXES
+from data_prep.series import Series, file_name
+from data_prep.verdict import Verdict
+from data_prep.volume import Volume
+from data_prep.walk import is_archive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,13 +24,13 @@ class Case:
     """One case of a cohort.
 
     Args:
-        name: unique among the cases found together; a NIfTI file's name without its extension, or a short hash of
-            a series' UID.
-        image: a NIfTI file, or a folder with one DICOM series, or the first instance of a series in a folder with
-            several.
+        name: unique among the cases found together; a file's name without its extension, or a short hash of a
+            series' UID.
+        image: a NIfTI or NRRD file, or the place of a DICOM series (`Series.place`).
         label: a NIfTI file, or None.
         healthy_slices: runs `(start, stop)` along the file's third axis; empty: not said.
         series_uid: of a DICOM series.
+        series: where it was found by looking into a folder or archive.
         meta: the datalist's other keys.
     """
 
@@ -33,40 +39,69 @@ class Case:
     label: str | None = None
     healthy_slices: tuple[tuple[int, int], ...] = ()
     series_uid: str | None = None
+    series: Series | None = field(default=None, repr=False, compare=False)
     meta: dict[str, Any] = field(default_factory=dict)
 
+    def volume(self, *, allow_gaps: bool = False) -> Volume:
+        """Read the image; see `read_volume`."""
+        return self.series.volume() if self.series is not None else read_volume(self.image, allow_gaps=allow_gaps)
 
-def list_cases(source: str | Path, section: str | None = None) -> list[Case]:
-    """Find the cases in `source`, without checking the images themselves.
+    @property
+    def skipped(self) -> bool:
+        """Is this not for us: a localizer, a report, another modality?"""
+        return self.series is not None and self.series.verdict is Verdict.SKIP
+
+
+def list_cases(
+    source: str | Path,
+    section: str | None = None,
+    *,
+    allow_gaps: bool = False,
+    modalities: Iterable[str] | None = None,
+    workers: int = 1,
+) -> list[Case]:
+    """Find the cases in `source`.
 
     Args:
-        source: a datalist (`*.json`) or a folder with a `dataset.json`, a NIfTI file, a DICOM file, or a folder
-            (tree) of NIfTI files or DICOM series. Hidden files and links are passed over in folders. A file that
-            is named but is no image is a case as well: reading it says why it is none.
+        source: a datalist (`*.json`) or a folder with a `dataset.json`, a NIfTI, NRRD or DICOM file, a zip archive,
+            or a folder (tree) of such files. Hidden files and links are passed over in folders. A file that is named
+            but is no image is a case as well: reading it says why it is none.
         section: of a datalist; None: the first that is not empty of test, validation and training.
+        allow_gaps: of `discover`.
+        modalities: of `discover`.
+        workers: of `discover`.
 
     Returns:
         Cases in the datalist's order or in natural order of their paths; an empty list where there is no image.
+        What `discover` skips or refuses is a case, too.
 
     Raises:
         InputError: MISSING_FILE, or BAD_DATALIST.
     """
     source = Path(source)
-    if not source.exists():
-        raise InputError(source, "MISSING_FILE", "there is no such file or folder")
     if source.is_dir() and (source / "dataset.json").is_file():
         source = source / "dataset.json"
     if source.suffix == ".json":
-        return unique_names(_from_entry(source, entry) for entry in read_datalist(source, section))
-    if source.is_file():
-        return [_at(source)]
-    return unique_names(_from_folder(source))
+        if not source.exists():
+            raise InputError(source, "MISSING_FILE", "there is no such file")
+        return unique_names(_from_entry(source, entry, allow_gaps) for entry in read_datalist(source, section))
+    if source.is_file() and not is_archive(source):
+        return [_at(source, allow_gaps)]
+    found = list(discover(source, allow_gaps=allow_gaps, modalities=modalities, workers=workers))
+    if len(found) == 1 and found[0].code == "MISSING_FILE":
+        raise InputError(source, found[0].code, found[0].reason)
+    return unique_names(_from_series(series) for series in found)
 
 
-def list_items(source: str | Path, section: str | None = None) -> list[dict[str, Any]]:
-    """`list_cases` as items for a MONAI dataset: `image`, `case`, and `label` and `healthy_slices` where known."""
+def list_items(source: str | Path, section: str | None = None, *, allow_gaps: bool = False) -> list[dict[str, Any]]:
+    """`list_cases` as items for a MONAI dataset: `image`, `case`, and `label` and `healthy_slices` where known.
+
+    What is not for us (SKIP) is left out; what is refused (QUARANTINE) is an item, and its reader says why.
+    """
     items = []
-    for case in list_cases(source, section):
+    for case in list_cases(source, section, allow_gaps=allow_gaps):
+        if case.skipped:
+            continue
         item: dict[str, Any] = {**case.meta, "image": case.image, "case": case.name}
         if case.label is not None:
             item["label"] = case.label
@@ -76,46 +111,27 @@ def list_items(source: str | Path, section: str | None = None) -> list[dict[str,
     return items
 
 
-def _from_entry(datalist: Path, entry: dict[str, Any]) -> Case:
+def _from_series(series: Series) -> Case:
+    return Case(name=series.name, image=series.place, series_uid=series.uid, series=series)
+
+
+def _from_entry(datalist: Path, entry: dict[str, Any], allow_gaps: bool) -> Case:
     rest = {key: value for key, value in entry.items() if value is not None}
-    case = _at(datalist.parent / rest.pop("image"))
+    case = _at(datalist.parent / rest.pop("image"), allow_gaps)
     label = rest.pop("label", None)
     label = str(datalist.parent / label) if label else None
     return replace(case, label=label, healthy_slices=rest.pop("healthy_slices", ()), meta=rest)
 
 
-def _at(path: Path) -> Case:
+def _at(path: Path, allow_gaps: bool) -> Case:
     """The case at a path, named after the path where there is no series to name it after."""
-    if path.exists() and not (is_nifti(path) and path.is_file()):
-        from data_prep.dicom_series import series_at
-
-        try:
-            series = series_at(path)
-        except InputError:
-            return Case(name=path_name(path), image=str(path))
-        return Case(name=series.name, image=str(path), series_uid=series.uid)
-    return Case(name=path_name(path), image=str(path))
-
-
-def _from_folder(folder: Path) -> list[Case]:
-    """Every NIfTI file and every series of a tree."""
-    from data_prep.dicom_series import walk
-
-    files = list(walk(folder))
-    cases = [Case(name=path_name(file), image=str(file)) for file in files if is_nifti(file)]
-    cases += _from_dicom([file for file in files if not is_nifti(file)])
-    return sorted(cases, key=lambda case: natural_key(case.image))
-
-
-def _from_dicom(files: Iterable[Path]) -> list[Case]:
-    """A case for every series, and for files that should be DICOM but belong to none."""
-    from data_prep.dicom_series import find_places
-
-    places, broken = find_places(files)
-    cases = [Case(name=series.name, image=str(place), series_uid=series.uid) for series, place in places]
-    folders = {folder for series, _ in places for folder in series.folders}
-    stray = [Path(error.path) for error in broken if Path(error.path).parent not in folders]
-    return cases + [Case(name=path_name(file), image=str(file)) for file in stray]
+    if path.name.lower().endswith(VOLUME_SUFFIXES) and not path.is_dir():
+        return Case(name=file_name(path), image=str(path))
+    try:
+        series = series_at(path, allow_gaps=allow_gaps)
+    except InputError:
+        return Case(name=file_name(path), image=str(path))
+    return Case(name=series.name, image=str(path), series_uid=series.uid, series=series)
 
 
 def unique_names(cases: Iterable[Case]) -> list[Case]:
@@ -132,9 +148,3 @@ def unique_names(cases: Iterable[Case]) -> list[Case]:
         seen.add(name.casefold())
         unique.append(replace(case, name=name))
     return unique
-
-
-def path_name(path: Path) -> str:
-    """A file's name without an image's extension."""
-    suffix = next((suffix for suffix in (*reversed(SUFFIXES), ".dcm") if path.name.lower().endswith(suffix)), "")
-    return path.name[: len(path.name) - len(suffix)] or path.name

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from data_prep.errors import InputError
+from data_prep.source import UNREADABLE, Source, reason
 from data_prep.volume import Volume, check_affine, check_size, check_values
 
 SUFFIXES = (".nii", ".nii.gz")
+_TALAIRACH = 3  # sform codes from here on name a template's space, in which a qform need not agree
 
 
 def is_nifti(path: str | Path) -> bool:
@@ -20,64 +23,118 @@ def is_nifti(path: str | Path) -> bool:
     return str(path).lower().endswith(SUFFIXES)
 
 
-def read_nifti(path: str | Path, *, allow_constant: bool = False) -> Volume:
+def nifti_header(source: Source | str | Path) -> tuple[tuple[int, ...], np.ndarray]:
+    """Shape `(i, j, k)` and affine of a file, without its voxels.
+
+    Raises:
+        InputError: as `read_nifti`, but for what only the voxels tell.
+    """
+    source = source if isinstance(source, Source) else Source(Path(source))
+    image = _open(source)
+    return tuple(int(size) for size in image.shape[:3]), np.array(image.affine, dtype=np.float64)
+
+
+def read_nifti(source: Source | str | Path, *, allow_constant: bool = False) -> Volume:
     """Read a 3-D NIfTI file; further axes of length 1 are dropped.
 
     Args:
-        path: `.nii` or `.nii.gz`.
+        source: `.nii` or `.nii.gz`, on disk or in an archive.
         allow_constant: accept a volume with one value throughout, as the label of a healthy case is.
 
     Returns:
         The volume: float32 where the file scales integers, else the stored type.
 
     Raises:
-        InputError: MISSING_FILE, NOT_AN_IMAGE, TRUNCATED, TOO_LARGE, WRONG_DIMENSION, NO_GEOMETRY, NAN or EMPTY.
+        InputError: MISSING_FILE, UNREADABLE, NOT_AN_IMAGE, TRUNCATED, TOO_LARGE, WRONG_DIMENSION, NOT_GREYSCALE,
+            NO_GEOMETRY, SINGULAR_AFFINE, AFFINE_CONFLICT, BAD_SPACING, NAN or EMPTY.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(path, "MISSING_FILE", "there is no such file")
-    image = _open(path)
-    _check_header(path, image)
-    array = _values(path, image)
-    check_values(path, array, allow_constant=allow_constant)
+    source = source if isinstance(source, Source) else Source(Path(source))
+    image = _open(source)
+    array = _values(source, image)
+    check_values(str(source), array, allow_constant=allow_constant)
     affine = np.array(image.affine, dtype=np.float64)
-    return Volume(array, affine, str(path), None, hashlib.sha256(path.read_bytes()).hexdigest())
+    with source.open() as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    return Volume(array, affine, str(source), None, digest)
 
 
-def _open(path: Path) -> Any:
-    """The nibabel image, its voxels not read yet."""
+def _open(source: Source) -> Any:
+    """The nibabel image, checked, its voxels not read yet."""
     import nibabel as nib
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
 
+    if source.member is None and not source.path.is_file():
+        raise InputError(str(source), "MISSING_FILE", "there is no such file")
     try:
-        image = nib.load(path)
-    except (EOFError, zlib.error) as error:
-        raise InputError(path, "TRUNCATED", f"the file ends too early or is damaged ({error})") from error
-    except (ImageFileError, HeaderDataError, OSError, ValueError, OverflowError) as error:
-        raise InputError(path, "NOT_AN_IMAGE", f"not a NIfTI image ({error})") from error
+        image = nib.load(source.path) if source.member is None else nib.Nifti1Image.from_stream(_unpacked(source))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(str(source), "TRUNCATED", f"{source.name} ends too early or is damaged ({error})") from error
+    except Exception as error:  # nibabel raises many types, among them its own and ValueError
+        raise InputError(str(source), "NOT_AN_IMAGE", f"{source.name} is not a NIfTI image ({error})") from error
     if not isinstance(image, nib.Nifti1Pair):
-        raise InputError(path, "NOT_AN_IMAGE", f"not a NIfTI image but {type(image).__name__}")
+        kind = type(image).__name__
+        raise InputError(str(source), "NOT_AN_IMAGE", f"{source.name} is not a NIfTI image but {kind}")
+    _check_header(source, image)
     return image
 
 
-def _check_header(path: Path, image: Any) -> None:
+def _unpacked(source: Source) -> BinaryIO:
+    """A seekable stream of a file in an archive."""
+    stream = source.open()
+    return cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if source.name.lower().endswith(".gz") else stream
+
+
+def _check_header(source: Source, image: Any) -> None:
+    place, name = str(source), source.name
     shape = tuple(int(size) for size in image.shape)
-    if image.get_data_dtype().kind not in "iuf":
-        reason = f"intensities are needed, one number a voxel; these are {image.get_data_dtype()} (colour or complex)"
-        raise InputError(path, "WRONG_DIMENSION", reason)
+    kind = image.get_data_dtype()
+    if kind.kind not in "iuf":
+        raise InputError(
+            place, "NOT_GREYSCALE", f"{name} holds {kind} (colour or complex), one number a voxel is needed"
+        )
     if len(shape) < 3 or min(shape[:3]) < 2 or any(size != 1 for size in shape[3:]):
-        raise InputError(path, "WRONG_DIMENSION", f"one 3-D volume is needed, this has the shape {shape}")
-    check_size(path, shape)
-    check_affine(path, np.asarray(image.affine, dtype=np.float64))
+        raise InputError(place, "WRONG_DIMENSION", f"{name} has the shape {shape}, one 3-D volume is needed")
+    check_size(place, shape)
+    _check_placed(source, image.header)
+    check_affine(place, np.asarray(image.affine, dtype=np.float64))
 
 
-def _values(path: Path, image: Any) -> np.ndarray:
+def _check_placed(source: Source, header: Any) -> None:
+    """Raise where nothing places the image, or qform and sform place it in two ways."""
+    qform, sform = int(header["qform_code"]), int(header["sform_code"])
+    if qform <= 0 and sform <= 0:
+        reason = f"{source.name} does not say where it lies (neither qform nor sform)"
+        raise InputError(str(source), "NO_GEOMETRY", reason)
+    if qform <= 0 or sform <= 0:
+        return
+    try:
+        one, other = header.get_qform(), header.get_sform()
+    except Exception as error:
+        raise InputError(str(source), "AFFINE_CONFLICT", f"the qform of {source.name} is no rotation") from error
+    _check_agree(source, header, np.asarray(one), np.asarray(other), template=sform >= _TALAIRACH)
+
+
+def _check_agree(source: Source, header: Any, qform: np.ndarray, sform: np.ndarray, *, template: bool) -> None:
+    if not np.isfinite(sform).all() or abs(np.linalg.det(sform[:3, :3])) < 1e-12:
+        return  # told by check_affine
+    if np.linalg.det(qform[:3, :3]) * np.linalg.det(sform[:3, :3]) < 0:
+        raise InputError(str(source), "AFFINE_CONFLICT", f"qform and sform of {source.name} are mirror images")
+    if template:
+        return
+    shape = np.array(header.get_data_shape()[:3])
+    corners = np.array(np.meshgrid(*[(0, size - 1) for size in shape], indexing="ij")).reshape(3, -1)
+    apart = np.linalg.norm((sform - qform)[:3, :3] @ corners + (sform - qform)[:3, 3:], axis=0).max()
+    if apart > np.linalg.norm(sform[:3, :3], axis=0).max():
+        reason = f"qform and sform of {source.name} put its corners up to {apart:.1f} mm apart"
+        raise InputError(str(source), "AFFINE_CONFLICT", reason)
+
+
+def _values(source: Source, image: Any) -> np.ndarray:
     """The voxels `(i, j, k)` in the machine's byte order."""
     try:
         array = np.asanyarray(image.dataobj)
-    except (EOFError, zlib.error, OSError, ValueError) as error:
-        raise InputError(path, "TRUNCATED", f"the file ends too early or is damaged ({error})") from error
+    except (*UNREADABLE, ValueError) as error:
+        why = f"{source.name} ends too early or is damaged ({reason(error)})"
+        raise InputError(str(source), "TRUNCATED", why) from error
     array = array.reshape(array.shape[:3])
     scaled = array.dtype.kind == "f" and image.get_data_dtype().kind in "iu"
     return array.astype(np.float32 if scaled else array.dtype.newbyteorder("="), copy=False)

@@ -8,20 +8,26 @@ from data_prep.nifti import is_nifti, read_nifti
 from data_prep.volume import Volume
 
 
-def read_volume(path: str | Path, *, allow_constant: bool = False) -> Volume:
-    """Read and check a NIfTI file or a DICOM series.
+def read_volume(path: str | Path, *, allow_constant: bool = False, allow_gaps: bool = False) -> Volume:
+    """Read and check a NIfTI or NRRD file or a DICOM volume.
 
     Args:
-        path: a NIfTI file, a folder (tree) with one DICOM series, or one instance of a series, which stands for
-            its series within its folder.
+        path: a file; a folder (tree) or zip archive with one DICOM volume; one of its files, which stands for its
+            volume within its folder; or `Series.place`.
         allow_constant: accept a volume with one value throughout, as the label of a healthy case is.
+        allow_gaps: accept a DICOM volume with whole slices missing; they are interpolated, and `Volume.flags` says so.
 
     Raises:
         InputError: with the reason why this must not be used.
     """
-    if is_nifti(path) and not Path(path).is_dir():
-        return read_nifti(path, allow_constant=allow_constant)
-    from data_prep.dicom_pixels import read_series
-    from data_prep.dicom_series import series_at
+    from data_prep.nrrd import is_nrrd, read_nrrd
+    from data_prep.walk import within_archive
 
-    return read_series(series_at(path), path, allow_constant=allow_constant)
+    path = Path(path)
+    if is_nifti(path) and not path.is_dir():
+        return read_nifti(within_archive(path) or path, allow_constant=allow_constant)
+    if is_nrrd(path) and not path.is_dir():
+        return read_nrrd(within_archive(path) or path, allow_constant=allow_constant)
+    from data_prep.locate import series_at
+
+    return series_at(path, allow_gaps=allow_gaps).volume(allow_constant=allow_constant)

@@ -16,19 +16,20 @@ from data_prep.volume import Volume
 
 
 class SeriesReader(ITKReader):
-    """Read what `data_prep.read_volume` reads: a DICOM series by ITK's GDCM, a NIfTI file by nibabel.
+    """Read what `data_prep.read_volume` reads: NIfTI, NRRD, DICOM.
 
     Use it by name: `LoadImaged(keys, reader="data_prep.SeriesReader")`. The affine is the header's own in
-    float64, for DICOM and NIfTI alike; meta data hold geometry, `series_uid` and `input_hash`, and nothing else
-    of the header, so nothing of the patient.
+    float64, for all alike; meta data hold geometry, `series_uid`, `input_hash` and `flags`, and nothing else of the
+    header, so nothing of the patient.
 
     Args:
         allow_constant: accept a volume with one value throughout: for labels, which are 0 in a healthy case.
+        allow_gaps: accept a DICOM volume with whole slices missing; `flags` in the meta data says so.
     """
 
-    def __init__(self, *, allow_constant: bool = False) -> None:
+    def __init__(self, *, allow_constant: bool = False, allow_gaps: bool = False) -> None:
         super().__init__()
-        self.allow_constant = allow_constant
+        self.allow_constant, self.allow_gaps = allow_constant, allow_gaps
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Every path is this reader's: what it cannot read it refuses with a reason."""
@@ -44,7 +45,7 @@ class SeriesReader(ITKReader):
         if len(paths) != 1:
             return InputError(str(paths[0]), "WRONG_DIMENSION", f"one image at a time, got {len(paths)}")
         try:
-            return read_volume(paths[0], allow_constant=self.allow_constant)
+            return read_volume(paths[0], allow_constant=self.allow_constant, allow_gaps=self.allow_gaps)
         except InputError as error:
             return error
 
@@ -64,4 +65,5 @@ class SeriesReader(ITKReader):
             MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),
             "series_uid": img.series_uid or "",
             "input_hash": img.input_hash,
+            "flags": " ".join(img.flags),  # text, as lists of unequal length cannot be collated
         }

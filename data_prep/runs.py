@@ -58,9 +58,8 @@ def level_weights(items: Sequence[dict[str, Any]]) -> list[float]:
 
 
 def _slices(path: str) -> int:
-    import nibabel as nib
+    from data_prep.locate import series_at
+    from data_prep.nifti import is_nifti, nifti_header
 
-    from data_prep.dicom_series import series_at
-    from data_prep.nifti import is_nifti
-
-    return int(nib.load(path).shape[2]) if is_nifti(path) else len(series_at(path).instances)
+    shape = nifti_header(path)[0] if is_nifti(path) else series_at(path).shape
+    return shape[2] if shape else 1

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.budget import DEFAULT_BUDGET, Budget
 from data_prep.errors import InputError
 
 _SPACING_MM = (0.05, 50.0)  # outside these no scanner's voxel lies
 _MIN_INDEPENDENCE = 0.05  # volume of the cell spanned by the three unit axes; 1 is a right-angled one
-_MAX_VOXELS = 2**30  # 4 GiB as float32; a head CT of 0.25 mm has a tenth of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +26,7 @@ class Volume:
         source: file or folder it came from.
         series_uid: SeriesInstanceUID of a DICOM series.
         input_hash: SHA-256 of the content, whatever the file names.
+        flags: what is unusual about it: `gantry_tilt` (the affine is sheared), `gaps_allowed`.
     """
 
     array: np.ndarray
@@ -33,6 +34,7 @@ class Volume:
     source: str = ""
     series_uid: str | None = None
     input_hash: str = ""
+    flags: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -45,26 +47,36 @@ class Volume:
         return tuple(float(length) for length in np.linalg.norm(self.affine[:3, :3], axis=0))
 
 
-def check_size(path: str | Path, shape: Sequence[int]) -> None:
+def check_size(path: str | Path, shape: Sequence[int], *, budget: Budget = DEFAULT_BUDGET) -> None:
     """Raise TOO_LARGE for a shape beyond any scanner's, before memory is asked for it."""
-    if prod(shape) > _MAX_VOXELS:
-        raise InputError(path, "TOO_LARGE", f"the header claims {tuple(shape)} voxels, more than is read")
+    if prod(shape) > budget.voxels:
+        raise InputError(path, "TOO_LARGE", f"{_name(path)} claims {tuple(shape)} voxels, more than is read")
 
 
 def check_affine(path: str | Path, affine: np.ndarray) -> None:
-    """Raise NO_GEOMETRY unless `affine`, 4 x 4, places voxels of a sensible size in the world."""
+    """Raise unless `affine`, 4 x 4, places voxels of a sensible size in the world.
+
+    Raises:
+        InputError: NO_GEOMETRY, BAD_SPACING or SINGULAR_AFFINE.
+    """
     if not np.isfinite(affine).all():
-        raise InputError(path, "NO_GEOMETRY", "the affine holds values that are no numbers")
+        raise InputError(path, "NO_GEOMETRY", f"the affine of {_name(path)} holds values that are no numbers")
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    if (spacing < _SPACING_MM[0]).any() or (spacing > _SPACING_MM[1]).any():
-        raise InputError(path, "NO_GEOMETRY", f"voxel size {np.round(spacing, 4).tolist()} mm makes no sense")
-    if abs(np.linalg.det(affine[:3, :3] / spacing)) < _MIN_INDEPENDENCE:
-        raise InputError(path, "NO_GEOMETRY", "the axes of the image are not independent (singular affine)")
+    if (spacing > 0).all() and abs(np.linalg.det(affine[:3, :3] / spacing)) >= _MIN_INDEPENDENCE:
+        if (spacing < _SPACING_MM[0]).any() or (spacing > _SPACING_MM[1]).any():
+            sizes = np.round(spacing, 4).tolist()
+            raise InputError(path, "BAD_SPACING", f"the voxel size of {_name(path)}, {sizes} mm, makes no sense")
+        return
+    raise InputError(path, "SINGULAR_AFFINE", f"the axes of {_name(path)} are not independent (singular affine)")
 
 
 def check_values(path: str | Path, array: np.ndarray, *, allow_constant: bool = False) -> None:
     """Raise NAN or EMPTY unless `array` holds finite and, but for `allow_constant`, varying intensities."""
-    if bad := int(array.size - np.count_nonzero(np.isfinite(array))):
-        raise InputError(path, "NAN", f"{bad} voxels are not numbers (NaN or infinite)")
+    if array.dtype.kind == "f" and (bad := int(array.size - np.count_nonzero(np.isfinite(array)))):
+        raise InputError(path, "NAN", f"{bad} voxels of {_name(path)} are not numbers (NaN or infinite)")
     if not allow_constant and array.min() == array.max():
-        raise InputError(path, "EMPTY", f"the volume is empty: every voxel is {array.flat[0]}")
+        raise InputError(path, "EMPTY", f"{_name(path)} is empty: every voxel is {array.flat[0]}")
+
+
+def _name(path: str | Path) -> str:
+    return str(path).rpartition("/")[2]

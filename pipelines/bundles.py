@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,14 @@ def find_bundle(option: Path | None = None) -> Path:
         msg = f"{folder}: not a bundle ({told_by}): {what}; name one with --bundle or ${VARIABLE}"
         raise CommandError(msg)
     return folder.resolve()
+
+
+def modalities(bundle: Path) -> list[str] | None:
+    """DICOM modalities of a bundle's images, by its metadata; None where it does not say."""
+    metadata = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    inputs = metadata.get("network_data_format", {}).get("inputs", {}).values()
+    named = sorted({entry["modality"] for entry in inputs if entry.get("modality") in ("MR", "CT", "PT")})
+    return named or None
 
 
 def load(bundle: Path, *, device: str | None) -> Detector:

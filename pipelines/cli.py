@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,10 @@ Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Fol
 Bundle = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="The bundle to run. [default: $HEALTHYTWIN_BUNDLE or the one that is shipped]"),
+]
+AllowGaps = Annotated[
+    bool,
+    typer.Option("--allow-gaps", help="Take DICOM volumes with slices missing, fill the gaps in, and say so."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")]
@@ -69,15 +74,48 @@ def demo(
 
 
 @app.command()
+def inspect(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Files, folders, zip archives: what is about to be used.")
+    ],
+    allow_gaps: AllowGaps = False,
+    modality: Annotated[
+        list[str] | None, typer.Option(metavar="MR", help="A DICOM modality that is wanted. [default: MR, CT, PT]")
+    ] = None,
+    pixels: Annotated[bool, typer.Option("--pixels", help="Decode every series: slower, and finds more.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that read headers. [default: one for each core, at most 8]")
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Tell what series there are, and whether each would be accepted, and why not. Reads headers only."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.inspect import inspect as run_inspect
+
+        run = run_inspect(paths, allow_gaps=allow_gaps, modalities=modality, pixels=pixels, workers=workers)
+    if as_json:
+        typer.echo(run.model_dump_json(indent=2))
+    else:
+        from pipelines import console
+
+        console.print_series(run)
+        counts = ", ".join(f"{run.counts[verdict]} {verdict}" for verdict in ("ACCEPT", "SKIP", "QUARANTINE"))
+        typer.echo(f"\n{counts}, in {run.seconds:.1f} s" if run.series else "nothing found: no image at all", err=True)
+    raise typer.Exit(int(run.exit_code))
+
+
+@app.command()
 def detect(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", help="NIfTI files, DICOM series, folders of either, datalists."),
+        typer.Argument(metavar="PATH...", help="NIfTI, NRRD or DICOM files, folders or zip archives of them, lists."),
     ],
     output: Output,
     bundle: Bundle = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [default: cuda where there is one]")] = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Draw the cases into report.html.")] = True,
+    allow_gaps: AllowGaps = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -85,7 +123,7 @@ def detect(
     with guarded(as_json=as_json, debug=debug):
         from pipelines.detect import detect as run_detect
 
-        run = run_detect(paths, output, bundle=bundle, device=device, report=report)
+        run = run_detect(paths, output, bundle=bundle, device=device, report=report, allow_gaps=allow_gaps)
     _tell(run, as_json=as_json)
     raise typer.Exit(int(run.exit_code))
 
@@ -122,7 +160,7 @@ def _tell(run: RunRecord, *, as_json: bool, truths: bool = False) -> None:
     from pipelines import console, measures
 
     if not run.cases:
-        typer.echo("nothing to do: no NIfTI file and no DICOM series found", err=True)
+        typer.echo("nothing to do: no image file and no DICOM series found", err=True)
         return
     console.print_cases(run)
     if truths:
@@ -131,7 +169,8 @@ def _tell(run: RunRecord, *, as_json: bool, truths: bool = False) -> None:
     if run.metrics is not None:
         typer.echo()
         console.print_measures(measures.measures(run.metrics))
-    failed = sum(case.status == "failed" for case in run.cases)
-    typer.echo(f"\n{len(run.cases) - failed} done, {failed} failed, in {run.seconds:.0f} s: {run.output}")
+    counts = Counter(case.status for case in run.cases)
+    numbers = f"{counts['done']} done, {counts['failed']} failed, {counts['skipped']} skipped"
+    typer.echo(f"\n{numbers}, in {run.seconds:.0f} s: {run.output}")
     if run.report:
         typer.echo(f"report: {Path(run.report).resolve()}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,6 +15,11 @@ from rich.text import Text
 from pipelines.measures import Measure
 from pipelines.record import CaseRecord, RunRecord
 
+if TYPE_CHECKING:
+    from pipelines.inspect import InspectRecord
+
+_Item = TypeVar("_Item")
+_VERDICTS = {"ACCEPT": "green", "SKIP": "bright_black", "QUARANTINE": "red"}
 _STYLES = {"outlined": "green", "partly outlined": "yellow", "missed": "red"}
 
 
@@ -35,11 +41,40 @@ def progress(total: int, what: str) -> Iterator[Callable[[str], None]]:
         bar.update(task, completed=total, description=what)
 
 
+def counting(items: Iterable[_Item], what: str) -> Iterator[_Item]:
+    """The items, their number shown on standard error while they come."""
+    with Console(stderr=True).status(what) as status:
+        for number, item in enumerate(items, start=1):
+            status.update(f"{what}: {number}")
+            yield item
+
+
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """A spinner on standard error."""
     with Console(stderr=True).status(what):
         yield
+
+
+def print_series(run: InspectRecord) -> None:
+    """One line a series on standard output, and how many there are of each verdict."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("verdict", "kind"):
+        table.add_column(column, no_wrap=True)
+    for column in ("files", "voxels", "mm"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("place, and why not", overflow="fold")
+    for series in run.series:
+        remark = f"{series.reason} [{series.code}]" if series.code else ", ".join(series.flags)
+        table.add_row(
+            Text(series.verdict, style=_VERDICTS[series.verdict]),
+            series.modality if series.kind == "dicom" and series.modality.isalnum() else series.kind,
+            str(series.files),
+            " x ".join(map(str, series.shape or ())),
+            " x ".join(f"{length:.3g}" for length in series.spacing_mm or ()),
+            Text.assemble(series.place, (f"\n{remark}", "italic") if remark else ""),
+        )
+    Console().print(table)
 
 
 def print_cases(run: RunRecord) -> None:
@@ -91,6 +126,8 @@ def print_measures(rows: list[Measure]) -> None:
 
 
 def _cells(case: CaseRecord) -> tuple[Text | str, ...]:
+    if case.status == "skipped":
+        return Text(f"skipped: {case.reason} [{case.code}]", style="bright_black"), "", "", "", ""
     if case.status == "failed" or case.score is None or case.p_value is None:
         return Text(f"failed: {case.reason} [{case.code}]", style="red"), "", "", "", ""
     word = Text("abnormal", style="yellow") if case.abnormal else Text("not abnormal", style="green")

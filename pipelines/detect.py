@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.bundles import find_bundle, load
+from pipelines.bundles import find_bundle, load, modalities
 from pipelines.console import progress, waiting
 from pipelines.examine import Result, examine_all
 from pipelines.files import writable_folder, write_whole
@@ -26,6 +26,7 @@ def detect(
     bundle: Path | None = None,
     device: str | None = None,
     report: bool = True,
+    allow_gaps: bool = False,
 ) -> RunRecord:
     """Examine every case found at `paths`; a bad case is recorded and does not stop the rest.
 
@@ -35,6 +36,7 @@ def detect(
         bundle: its folder; see `find_bundle`.
         device: "cpu", "cuda", "cuda:1", ...; None: CUDA where there is one.
         report: write `report.html`.
+        allow_gaps: examine DICOM volumes in which whole slices are missing; findings carry the flag `gaps_allowed`.
 
     Raises:
         CommandError: no path exists, the output cannot be written, there is no bundle or no such device.
@@ -43,25 +45,34 @@ def detect(
     started = time.perf_counter()
     root = find_bundle(bundle)
     with waiting("looking for images"):
-        cases, failures = gather_cases(paths)
+        cases, failures = gather_cases(paths, allow_gaps=allow_gaps, modalities=modalities(root))
     run = RunRecord(command="detect", output=str(output))
     results = [Result(record=failure) for failure in failures]
     if not cases and not failures:
         return run
     writable_folder(output)
     if cases:
-        results += run_cases(run, cases, root, device=device, pictures=report)
+        results += run_cases(run, cases, root, device=device, pictures=report, allow_gaps=allow_gaps)
     return finish(run, results, started=started, title="Detection" if report else None)
 
 
 def run_cases(
-    run: RunRecord, cases: Sequence[Case], bundle: Path, *, device: str | None, pictures: bool, truths: bool = False
+    run: RunRecord,
+    cases: Sequence[Case],
+    bundle: Path,
+    *,
+    device: str | None,
+    pictures: bool,
+    truths: bool = False,
+    allow_gaps: bool = False,
 ) -> list[Result]:
     """Examine cases with a progress bar; `run` gets the bundle's name and the versions."""
     with waiting(f"loading {bundle.name}"):
         detector = load(bundle, device=device)
     with progress(len(cases), "examining") as begin:
-        results = examine_all(detector, cases, Path(run.output), pictures=pictures, truths=truths, on_case=begin)
+        results = examine_all(
+            detector, cases, Path(run.output), pictures=pictures, truths=truths, allow_gaps=allow_gaps, on_case=begin
+        )
     describe(run, results)
     return results
 

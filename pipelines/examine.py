@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.files import printable
 from pipelines.problems import causes, one_line
 from pipelines.record import CaseRecord
 
@@ -42,6 +43,7 @@ def examine_all(
     *,
     pictures: bool = True,
     truths: bool = False,
+    allow_gaps: bool = False,
     on_case: Callable[[str], None] = lambda _: None,
 ) -> list[Result]:
     """Examine every case and write its mask, score map and finding to `out_dir`.
@@ -52,12 +54,18 @@ def examine_all(
         out_dir: a folder that is there.
         pictures: draw the most abnormal slices.
         truths: compare with the case's label where it has one.
+        allow_gaps: read DICOM volumes in which whole slices are missing.
         on_case: called with the name of each case before it is begun.
     """
+
+    def work(case: Case) -> Result:
+        volume = case.volume(allow_gaps=allow_gaps)
+        return _examine(detector, case, volume, out_dir, pictures=pictures, truths=truths)
+
     results = []
     for case in cases:
         on_case(case.name)
-        results.append(safely(case, lambda case: _examine(detector, case, out_dir, pictures=pictures, truths=truths)))
+        results.append(safely(case, work))
     return results
 
 
@@ -71,7 +79,7 @@ def summarise(
     finding = exam.finding
     record = CaseRecord(
         case=case.name,
-        source=str(case.image),
+        source=printable(case.image),
         status="done",
         score=finding.score,
         p_value=finding.p_value,
@@ -96,17 +104,16 @@ def safely(case: Case, work: Callable[[Any], Result]) -> Result:
     except Exception as error:
         known = next((cause for cause in causes(error) if isinstance(cause, InputError)), None)
         code, reason = (known.code, known.reason) if known else (type(error).__name__, one_line(error))
+        reason = printable(reason)
         seconds = round(time.perf_counter() - started, 3)
-        record = CaseRecord.failed(case.name, str(case.image), code=code, reason=reason, seconds=seconds)
+        record = CaseRecord.failed(case.name, printable(case.image), code=code, reason=reason, seconds=seconds)
         return Result(record=record)
     return result
 
 
-def _examine(detector: Detector, case: Case, out_dir: Path, *, pictures: bool, truths: bool) -> Result:
+def _examine(detector: Detector, case: Case, volume: Volume, out_dir: Path, *, pictures: bool, truths: bool) -> Result:
     from anomaly.engines.writer import write_examination
-    from data_prep import read_volume
 
-    volume = read_volume(case.image)
     exam = detector.examine(volume, case=case.name)
     paths = write_examination(exam, volume.affine, out_dir)
     outputs = {kind: path.name for kind, path in paths.items()}

@@ -15,6 +15,11 @@ def write_whole(path: Path, text: str) -> Path:
     return partial.replace(path)
 
 
+def printable(text: str | Path) -> str:
+    """Text that can be printed and put into JSON: bytes of a file name that are no text become `\\xff`."""
+    return str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def writable_folder(path: Path) -> Path:
     """Make the folder `path` where it is missing.
 

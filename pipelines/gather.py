@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.files import printable
+from pipelines.inspect import default_workers
 from pipelines.problems import CommandError
 from pipelines.record import CaseRecord
 
@@ -13,11 +15,18 @@ if TYPE_CHECKING:
     from data_prep import Case, InputError
 
 
-def gather_cases(paths: Iterable[Path]) -> tuple[list[Case], list[CaseRecord]]:
-    """The cases at `paths`, each image once, and a record for every path that could not be searched.
+def gather_cases(
+    paths: Iterable[Path], *, allow_gaps: bool = False, modalities: Iterable[str] | None = None
+) -> tuple[list[Case], list[CaseRecord]]:
+    """The cases at `paths`, each image once, and a record for what is skipped and for what could not be searched.
 
     Masks and score maps that an earlier run wrote there are no cases. Case names that occur at several
     paths get a suffix: `-2`, `-3`, ...
+
+    Args:
+        paths: files, folders, zip archives, datalists.
+        allow_gaps: accept DICOM volumes in which whole slices are missing.
+        modalities: of DICOM that are wanted; None: all that make volumes.
 
     Raises:
         CommandError: none of the paths exists.
@@ -28,12 +37,14 @@ def gather_cases(paths: Iterable[Path]) -> tuple[list[Case], list[CaseRecord]]:
     errors: list[InputError] = []
     for path in paths:
         try:
-            cases += list_cases(path)
+            cases += list_cases(path, allow_gaps=allow_gaps, modalities=modalities, workers=default_workers())
         except InputError as error:
             errors.append(error)
     if errors and not cases and all(error.code == "MISSING_FILE" for error in errors):
         raise CommandError("; ".join(str(error) for error in errors))
-    return unique_names(_once(cases)), [_record(error) for error in errors]
+    named = unique_names(_once(cases))
+    skipped = [_skipped(case) for case in named if case.skipped]
+    return [case for case in named if not case.skipped], [*map(_record, errors), *skipped]
 
 
 def _once(cases: Iterable[Case]) -> Iterator[Case]:
@@ -55,6 +66,13 @@ def _is_result(image: Path) -> bool:
 
 
 def _record(error: InputError) -> CaseRecord:
-    from data_prep import path_name
+    from data_prep import file_name
 
-    return CaseRecord.failed(path_name(Path(error.path)), str(error.path), code=error.code, reason=error.reason)
+    return CaseRecord.failed(
+        file_name(error.path), printable(error.path), code=error.code, reason=printable(error.reason)
+    )
+
+
+def _skipped(case: Case) -> CaseRecord:
+    code, reason = (case.series.code, case.series.reason) if case.series else ("", "")
+    return CaseRecord.skipped(case.name, printable(case.image), code=code, reason=printable(reason))

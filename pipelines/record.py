@@ -32,11 +32,11 @@ class TruthRecord(_Record):
 
 
 class CaseRecord(_Record):
-    """One case: done with a result, or failed with a reason."""
+    """One case: done with a result, or failed or skipped with a reason."""
 
     case: str
     source: str
-    status: Literal["done", "failed"]
+    status: Literal["done", "failed", "skipped"]
     code: str | None = None
     reason: str | None = None
     score: float | None = None
@@ -53,6 +53,11 @@ class CaseRecord(_Record):
     def failed(cls, case: str, source: str, *, code: str, reason: str, seconds: float = 0.0) -> CaseRecord:
         """A case that could not be done."""
         return cls(case=case, source=source, status="failed", code=code, reason=reason, seconds=seconds)
+
+    @classmethod
+    def skipped(cls, case: str, source: str, *, code: str, reason: str) -> CaseRecord:
+        """What was found and is not for this bundle: a localizer, a report, another modality."""
+        return cls(case=case, source=source, status="skipped", code=code, reason=reason)
 
 
 class RunRecord(_Record):
@@ -72,6 +77,6 @@ class RunRecord(_Record):
     @property
     def exit_code(self) -> ExitCode:
         """What the command ends with."""
-        if not self.cases:
+        if all(case.status == "skipped" for case in self.cases):
             return ExitCode.NOTHING_FOUND
         return ExitCode.SOME_FAILED if any(case.status == "failed" for case in self.cases) else ExitCode.DONE

@@ -27,7 +27,7 @@ def write_report(path: Path, run: RunRecord, results: Sequence[Result], *, title
     Args:
         path: the HTML file.
         run: with `bundle` and, for an evaluation, `metrics`.
-        results: its cases; failed ones get a section of their own.
+        results: its cases; failed and skipped ones get a section of their own.
         title: heading.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -39,7 +39,8 @@ def write_report(path: Path, run: RunRecord, results: Sequence[Result], *, title
         title=title,
         run=run,
         done=[{"result": result, "words": verdict(result.finding)} for result in done if result.finding],
-        failed=[_public(result.record) for result in results if result.finding is None],
+        failed=[_public(result.record) for result in results if result.record.status == "failed"],
+        skipped=[_public(result.record) for result in results if result.record.status == "skipped"],
         first=done[0].finding if done else None,
         measures=measures(run.metrics or {}),
         abnormal=sum(bool(result.record.abnormal) for result in done),

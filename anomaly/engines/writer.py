@@ -46,7 +46,8 @@ def write_examination(examination: Examination, affine: Array, out_dir: str | Pa
 class FindingWriter:
     """Write the results of an `AnomalyEvaluator` whose `pred` is back on the source's grid.
 
-    Reads from each item `case`, from its image's meta `input_hash`, `series_uid` and `flags` where they are.
+    Reads from each item `case`, and from its image's meta `input_hash`, `series_uid` and `flags` (words with blanks
+    between) where they are.
 
     Cases that could not be read are listed in `failed.json`.
 
@@ -75,7 +76,7 @@ class FindingWriter:
                 case=item["case"],
                 input_hash=meta.get("input_hash", ""),
                 series_uid=meta.get("series_uid") or None,
-                flags=meta.get("flags", ()),
+                flags=meta.get("flags", "").split(),
             )
             affine = result["pred"].affine.numpy()
             examination = assess(

@@ -50,15 +50,17 @@ def instance(pixels, position, rows_cols, *, uid="1.2.3", number=1, **more):
     return dataset
 
 
-def write_series(folder: Path, *, slices=12, gap=3.0, angle=0.3, uid="1.2.3", change=None, seed=0, reverse=False):
-    """Write a series of 10 x 14 pixels; `change(index, dataset)` may spoil an instance, or drop it by False.
+def write_series(
+    folder: Path, *, slices=12, gap=3.0, angle=0.3, uid="1.2.3", change=None, seed=0, reverse=False, shape=(10, 14)
+):
+    """Write a series of `shape` rows and columns; `change(index, dataset)` may spoil an instance, or drop it by False.
 
     Returns:
         The voxels `(columns, rows, slices)` along ascending position, and the affine to RAS+ mm.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    voxels = rng.integers(0, 900, (14, 10, slices)).astype(np.uint16)
+    voxels = rng.integers(0, 900, (*shape[::-1], slices)).astype(np.uint16)
     row, column = orientation(angle)
     normal, origin = np.cross(row, column), np.array([-30.0, 12.5, 40.0])
     for k in range(slices):

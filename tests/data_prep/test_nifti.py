@@ -74,12 +74,12 @@ def bad_files(path):
         "infinite": (lambda: save(path, np.where(np.isnan(holes), np.inf, holes)), "NAN"),
         "empty volume": (lambda: save(path, np.zeros_like(good)), "EMPTY"),
         "one slice": (lambda: save(path, good[..., :1]), "WRONG_DIMENSION"),
-        "colour": (lambda: save(path, np.zeros((4, 4, 4), [(c, "u1") for c in "RGB"])), "WRONG_DIMENSION"),
-        "complex": (lambda: save(path, good.astype(np.complex64)), "WRONG_DIMENSION"),
+        "colour": (lambda: save(path, np.zeros((4, 4, 4), [(c, "u1") for c in "RGB"])), "NOT_GREYSCALE"),
+        "complex": (lambda: save(path, good.astype(np.complex64)), "NOT_GREYSCALE"),
         "more voxels than there is memory": (huge, "TOO_LARGE"),
         "damaged": (flipped_bit, "TRUNCATED"),
-        "absurd spacing": (lambda: save(path, good, np.diag([1e-6, 1, 1, 1])), "NO_GEOMETRY"),
-        "singular affine": (singular, "NO_GEOMETRY"),
+        "absurd spacing": (lambda: save(path, good, np.diag([1e-6, 1, 1, 1])), "BAD_SPACING"),
+        "singular affine": (singular, "SINGULAR_AFFINE"),
     }
 
 

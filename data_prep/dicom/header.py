@@ -1,0 +1,188 @@
+"""The header of one DICOM file, read within a budget: a deflated file is never inflated further than its header."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Literal
+
+from data_prep.budget import DEFAULT_BUDGET, Budget
+from data_prep.errors import InputError
+from data_prep.source import UNREADABLE, Source, reason
+
+IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+DEFLATED, EXPLICIT_BIG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
+NATIVE = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG})
+UNDEFINED_LENGTH = 0xFFFFFFFF
+_PREFIX = 2**16  # bytes; holds the header of nearly every file
+_SYNTAX, _MEDIA_CLASS = 0x00020010, 0x00020002
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # float, double float, and integer pixel data
+_FIRST_PIXELS = _PIXELS[0]
+# An old file without the 128 bytes and "DICM" begins with an element of group 0002 or 0008 (PS3.10 section 7.1).
+_BARE_STARTS = tuple(bytes([2, 0, e, 0]) for e in range(3)) + tuple(bytes([8, 0, e, 0]) for e in (0, 1, 5, 8, 18, 22))
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Elements before the pixels, unconverted, and where the pixels lie.
+
+    Args:
+        elements: of the tags asked for, by tag, as pydicom reads them raw.
+        syntax: TransferSyntaxUID.
+        media_class: MediaStorageSOPClassUID of the file meta information; "" without one.
+        pixel_tag: of the pixel data element; 0 where there is none.
+        pixel_offset: bytes from the start of the (inflated) file to the value of the pixel data.
+        pixel_length: its length as declared, `UNDEFINED_LENGTH` where encapsulated.
+        size: bytes of the file; for a deflated one -1: not known without inflating it.
+    """
+
+    elements: dict[int, Any]
+    syntax: str
+    media_class: str
+    pixel_tag: int
+    pixel_offset: int
+    pixel_length: int
+    size: int
+
+    @property
+    def big_endian(self) -> bool:
+        """Are numbers stored with their most significant byte first?"""
+        return self.syntax == EXPLICIT_BIG
+
+
+def looks_like_dicom(start: bytes) -> bool:
+    """Do the first 132 bytes of a file say DICOM?"""
+    return start[128:132] == b"DICM" or start.startswith(_BARE_STARTS)
+
+
+def read_header(source: Source, tags: list[int], *, budget: Budget = DEFAULT_BUDGET) -> Header | None:
+    """Read a file's header up to its pixels.
+
+    Args:
+        source: the file.
+        tags: of the elements to keep, as numbers; all others are passed over.
+        budget: limits.
+
+    Returns:
+        None where the file does not begin as a DICOM file does.
+
+    Raises:
+        InputError: UNREADABLE, TRUNCATED where the header is cut short or damaged, or TOO_LARGE.
+    """
+    try:
+        with source.open() as stream:
+            size, start = source.size, stream.read(_PREFIX)
+            if not looks_like_dicom(start):
+                return None
+            header = _attempt(start, tags, size)
+            if header is None and size > _PREFIX:
+                start += stream.read(budget.header_bytes - _PREFIX)
+                header = _attempt(start, tags, size, budget=budget)
+    except InputError as error:
+        raise InputError(str(source), error.code, error.reason) from error.__cause__
+    except UNREADABLE as error:
+        raise InputError(str(source), "UNREADABLE", f"{source.name} cannot be opened ({reason(error)})") from error
+    if header is None:
+        raise InputError(str(source), "TRUNCATED", "the header cannot be read to its end")
+    return header
+
+
+def inflate(content: bytes, limit: int) -> bytes:
+    """A deflated data set (PS3.5 A.5), at most `limit` bytes of it.
+
+    Raises:
+        zlib.error: the stream is damaged.
+    """
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, limit)
+
+
+def meta_length(content: bytes) -> tuple[dict[int, bytes], int]:
+    """The file meta information, group 0002, as raw values by tag, and where the data set begins."""
+    from pydicom.filereader import data_element_generator
+
+    start = 132 if content[128:132] == b"DICM" else 0
+    stream = io.BytesIO(content)
+    stream.seek(start)
+    if content[start : start + 2] != b"\x02\x00":
+        return {}, start
+    elements = data_element_generator(stream, False, True, stop_when=_after_meta)
+    return {int(element.tag): element.value or b"" for element in elements}, stream.tell()  # type: ignore[misc]
+
+
+def _after_meta(tag: int, vr: str | None, length: int) -> bool:
+    return int.__ge__(tag, 0x00030000)
+
+
+def _attempt(content: bytes, tags: list[int], size: int, *, budget: Budget | None = None) -> Header | None:
+    """The header in the first bytes of a file; None where these do not hold it whole.
+
+    With a budget it is the last attempt: what cannot be read then is damaged.
+    """
+    last = budget is not None or size <= len(content)
+    limit = (budget or DEFAULT_BUDGET).header_bytes if last else 4 * _PREFIX
+    try:
+        meta, begin = meta_length(content)
+        syntax = _text(meta.get(_SYNTAX, b"")) or _guess(content[begin : begin + 6])
+        stream, total = io.BytesIO(content), size
+        if syntax == DEFLATED:
+            stream = io.BytesIO(content[:begin] + inflate(content[begin:], limit))
+            total = -1
+        stream.seek(begin)
+        elements = _read_elements(stream, syntax, tags)
+    except Exception as error:  # a damaged file makes pydicom raise almost anything
+        if not last:
+            return None
+        raise InputError("", "TRUNCATED", f"the header is cut short or damaged ({type(error).__name__})") from error
+    held, end = stream.getbuffer().nbytes, stream.tell()
+    tag, offset, length = _pixel_element(stream, syntax)
+    if tag == 0 and end >= held and not last:
+        return None
+    if tag == 0 and end >= held and (held >= limit if syntax == DEFLATED else held < size):
+        raise InputError("", "TOO_LARGE", f"the header alone is larger than {limit} bytes")
+    media_class = _text(meta.get(_MEDIA_CLASS, b""))
+    return Header(elements, syntax, media_class, tag, offset, length, total)
+
+
+def _read_elements(stream: BinaryIO, syntax: str, tags: list[int]) -> dict[int, Any]:
+    """The elements from here to the pixels; what is encoded is believed, whatever the transfer syntax says."""
+    from pydicom.filereader import data_element_generator
+
+    begin = stream.tell()
+    implicit = _guess(stream.read(6)) == IMPLICIT_LITTLE
+    stream.seek(begin)
+    elements = data_element_generator(
+        stream,
+        implicit,
+        syntax != EXPLICIT_BIG,
+        stop_when=_at_pixels,
+        specific_tags=tags,  # type: ignore[arg-type]
+    )
+    return {int(element.tag): element for element in elements}
+
+
+def _at_pixels(tag: int, vr: str | None, length: int) -> bool:
+    return int.__ge__(tag, _FIRST_PIXELS)  # not `>=`, which pydicom's tags do in Python
+
+
+def _pixel_element(stream: io.BytesIO, syntax: str) -> tuple[int, int, int]:
+    """Tag, offset and length of the value of the pixel data at which the stream stands; zeros at the end."""
+    order: Literal["big", "little"] = "big" if syntax == EXPLICIT_BIG else "little"
+    begin, head = stream.tell(), stream.read(12)
+    if len(head) < 8:
+        return 0, 0, 0
+    tag = int.from_bytes(head[0:2], order) << 16 | int.from_bytes(head[2:4], order)
+    if tag not in _PIXELS:
+        return 0, 0, 0
+    if head[4:6] in (b"OB", b"OW", b"OF", b"OD", b"UN"):
+        return tag, begin + 12, int.from_bytes(head[8:12], order)
+    return tag, begin + 8, int.from_bytes(head[4:8], order)
+
+
+def _guess(start: bytes) -> str:
+    """The transfer syntax of a data set without file meta information, from its first element."""
+    return EXPLICIT_LITTLE if start[4:6].isalpha() else IMPLICIT_LITTLE
+
+
+def _text(value: bytes) -> str:
+    return value.decode("latin-1").strip(" \0")

@@ -1,0 +1,83 @@
+"""`Verdict`, and every reason code with what it means and what a person can do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Verdict(StrEnum):
+    """What becomes of a series."""
+
+    ACCEPT = "ACCEPT"
+    SKIP = "SKIP"
+    QUARANTINE = "QUARANTINE"
+
+
+class Code(NamedTuple):
+    """One reason code.
+
+    Args:
+        verdict: SKIP for what is not for us, QUARANTINE for what could be used if it were whole.
+        meaning: of the code, in one clause.
+        remedy: what a person can do.
+    """
+
+    verdict: Verdict
+    meaning: str
+    remedy: str
+
+
+_SKIP, _STOP = Verdict.SKIP, Verdict.QUARANTINE
+_AGAIN = "Export or copy the series again."
+_NONE = "Nothing: it is not for this tool."
+
+CODES = {
+    "NO_PIXELS": Code(_SKIP, "a report, a presentation state or another DICOM object without pixels", _NONE),
+    "LOCALIZER": Code(_SKIP, "a localizer or scout, not a volume", _NONE),
+    "SINGLE_SLICE": Code(_SKIP, "a single image, not a volume", _NONE),
+    "NOT_GREYSCALE": Code(_SKIP, "colour, complex or looked-up values instead of grey values", _NONE),
+    "OUT_OF_DOMAIN": Code(_SKIP, "another modality than the one wanted", "Name the modality, or another bundle."),
+    "MISSING_FILE": Code(_STOP, "there is no such file or folder", "Check the path."),
+    "UNREADABLE": Code(_STOP, "the file or folder cannot be opened", "Check permissions, the disk, a password."),
+    "BAD_DATALIST": Code(_STOP, "the datalist does not say what a datalist must", "Mend the datalist."),
+    "NOT_AN_IMAGE": Code(_STOP, "a file is named, or called an image, and is none", "Check what it is."),
+    "NOT_DICOM": Code(_STOP, "a file is called DICOM but is none", "Remove it, or find out what it was."),
+    "TRUNCATED": Code(_STOP, "a file ends too early or is damaged", _AGAIN),
+    "TOO_LARGE": Code(_STOP, "more voxels, frames or bytes than any scanner makes", "Check where the file comes from."),
+    "BAD_UID": Code(_STOP, "a series or image identifier is missing or malformed", "Export again from the archive."),
+    "BAD_HEADER": Code(_STOP, "a header value makes no sense", _AGAIN),
+    "DECODE_FAILED": Code(_STOP, "the pixels cannot be decoded as the header describes them", _AGAIN),
+    "UNSUPPORTED_SYNTAX": Code(
+        _STOP, "the pixels are compressed in a way that is not supported", "Install the extra named, or export again."
+    ),
+    "MISSING_SLICES": Code(
+        _STOP, "slices are missing within the volume", "Export again; `--allow-gaps` fills the gaps in, and says so."
+    ),
+    "VARIABLE_SPACING": Code(_STOP, "the slices do not lie at equal distances on one line", _AGAIN),
+    "DUPLICATE_CONFLICT": Code(_STOP, "two different images claim one place or one identity", _AGAIN),
+    "MULTI_VOLUME": Code(
+        _STOP, "several volumes, and nothing in the header that tells them apart", "Name one, or export them singly."
+    ),
+    "NO_GEOMETRY": Code(_STOP, "nothing says where the image lies in the patient", "Export the original series."),
+    "MIXED_GRID": Code(_STOP, "slices of different size, spacing or direction in one volume", _AGAIN),
+    "MIXED_PATIENTS": Code(_STOP, "images of more than one patient in one series", "Tell your PACS team."),
+    "UNSUPPORTED_MULTIFRAME": Code(
+        _STOP, "a mosaic, or frames without a place of their own", "Export as single-frame or enhanced DICOM."
+    ),
+    "WRONG_DIMENSION": Code(_STOP, "not one 3-D volume", "Write one file for each volume."),
+    "NAN": Code(_STOP, "voxels that are not numbers", "Mend the step that wrote the file."),
+    "EMPTY": Code(_STOP, "one value throughout", "Check the export; this is not a scan."),
+    "SINGULAR_AFFINE": Code(_STOP, "the axes of the image are not independent", "Mend the step that wrote the file."),
+    "AFFINE_CONFLICT": Code(_STOP, "qform and sform put the image in two places", "Keep the one that is right."),
+    "BAD_SPACING": Code(_STOP, "a voxel size that no scanner makes", "Mend the header."),
+}
+
+
+def verdict_of(code: str) -> Verdict:
+    """What becomes of an input with this reason code; "" is no reason.
+
+    >>> verdict_of("MISSING_SLICES").value, verdict_of("").value
+    ('QUARANTINE', 'ACCEPT')
+    """
+    return CODES[code].verdict if code else Verdict.ACCEPT

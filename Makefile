@@ -42,6 +42,9 @@ bench: $(VENV)/installed  ## inference against the bare network, scanning agains
 	$(BIN)/python -m pipelines.bench_scanning
 	$(BIN)/python -m pipelines.bench_reading
 
+fuzz: $(VENV)/installed  ## 20,000 damaged inputs through the reader: none may crash, hang, swell or raise anything else
+	$(BIN)/python -m tests.fuzz
+
 train: $(VENV)/installed  ## train and calibrate the shipped bundle again, in place
 	$(BIN)/python -m monai.bundle run --config_file $(BUNDLE)/configs/train.yaml \
 		--dataset_dir "$(HEALTHYTWIN_DATA)/lgg-flair" --output_dir $(BUNDLE)/models

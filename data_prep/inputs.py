@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import Field, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from data_prep.datalist import read_datalist
 from data_prep.discovery import discover
@@ -134,7 +134,19 @@ def _at(path: Path, allow_gaps: bool) -> Case:
     return Case(name=series.name, image=str(path), series_uid=series.uid, series=series)
 
 
-def unique_names(cases: Iterable[Case]) -> list[Case]:
+class _Named(Protocol):
+    """A frozen dataclass with a name."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def name(self) -> str: ...
+
+
+_Case = TypeVar("_Case", bound=_Named)
+
+
+def unique_names(cases: Iterable[_Case]) -> list[_Case]:
     """The cases with `-2`, `-3`, ... behind names that stood before; `A` and `a` are one name on a Mac's disk."""
     cases = list(cases)
     given = {case.name.casefold() for case in cases}

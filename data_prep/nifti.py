@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import logging
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -65,7 +68,11 @@ def _open(source: Source) -> Any:
     if source.member is None and not source.path.is_file():
         raise InputError(str(source), "MISSING_FILE", "there is no such file")
     try:
-        image = nib.load(source.path) if source.member is None else nib.Nifti1Image.from_stream(_unpacked(source))
+        with _quiet():
+            if source.member is None:
+                image: Any = nib.load(source.path)
+            else:
+                image = nib.Nifti1Image.from_stream(_unpacked(source, source.open()))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(str(source), "TRUNCATED", f"{source.name} ends too early or is damaged ({error})") from error
     except Exception as error:  # nibabel raises many types, among them its own and ValueError
@@ -77,9 +84,20 @@ def _open(source: Source) -> Any:
     return image
 
 
-def _unpacked(source: Source) -> BinaryIO:
-    """A seekable stream of a file in an archive."""
-    stream = source.open()
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without nibabel's remarks on headers that it mends: what matters of them, `_check_header` raises."""
+    logger = logging.getLogger("nibabel.global")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _unpacked(source: Source, stream: BinaryIO) -> BinaryIO:
+    """What a stream of the file holds when it is no longer compressed."""
     return cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if source.name.lower().endswith(".gz") else stream
 
 
@@ -104,6 +122,8 @@ def _check_placed(source: Source, header: Any) -> None:
     if qform <= 0 and sform <= 0:
         reason = f"{source.name} does not say where it lies (neither qform nor sform)"
         raise InputError(str(source), "NO_GEOMETRY", reason)
+    if sform <= 0:
+        _check_sizes(source, header)
     if qform <= 0 or sform <= 0:
         return
     try:
@@ -111,6 +131,15 @@ def _check_placed(source: Source, header: Any) -> None:
     except Exception as error:
         raise InputError(str(source), "AFFINE_CONFLICT", f"the qform of {source.name} is no rotation") from error
     _check_agree(source, header, np.asarray(one), np.asarray(other), template=sform >= _TALAIRACH)
+
+
+def _check_sizes(source: Source, header: Any) -> None:
+    """Raise where a qform has no voxel size of its own: nibabel puts 1 mm in the place of 0, and drops signs."""
+    with source.open() as stream:
+        sizes = type(header).from_fileobj(_unpacked(source, stream), check=False)["pixdim"][1:4]
+    if not (np.isfinite(sizes).all() and (sizes > 0).all()):
+        text = " x ".join(f"{size:g}" for size in sizes)
+        raise InputError(str(source), "BAD_SPACING", f"{source.name} has a voxel size of {text} mm")
 
 
 def _check_agree(source: Source, header: Any, qform: np.ndarray, sform: np.ndarray, *, template: bool) -> None:

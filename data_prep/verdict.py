@@ -70,6 +70,12 @@ CODES = {
     "EMPTY": Code(_STOP, "one value throughout", "Check the export; this is not a scan."),
     "SINGULAR_AFFINE": Code(_STOP, "the axes of the image are not independent", "Mend the step that wrote the file."),
     "AFFINE_CONFLICT": Code(_STOP, "qform and sform put the image in two places", "Keep the one that is right."),
+    "DUPLICATE": Code(_SKIP, "`prepare`: the same voxels as another scan", "Nothing: one of them is used."),
+    "EXCLUDED": Code(_SKIP, "`prepare`: thrown out by a person, by `--exclude`", "Take its name from that file."),
+    "LEAKAGE": Code(
+        _STOP, "`prepare`: one patient or scan is in two sections, or an ill one in training", "Mend the datalist."
+    ),
+    "STEP_FAILED": Code(_STOP, "`prepare`: a step, such as skull stripping, failed", "Look at the scan and the tool."),
     "BAD_SPACING": Code(_STOP, "a voxel size that no scanner makes", "Mend the header."),
 }
 

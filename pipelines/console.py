@@ -17,6 +17,7 @@ from pipelines.record import CaseRecord, RunRecord
 
 if TYPE_CHECKING:
     from pipelines.inspect import InspectRecord
+    from pipelines.prepare import PrepareRecord
 
 _Item = TypeVar("_Item")
 _VERDICTS = {"ACCEPT": "green", "SKIP": "bright_black", "QUARANTINE": "red"}
@@ -75,6 +76,24 @@ def print_series(run: InspectRecord) -> None:
             Text.assemble(series.place, (f"\n{remark}", "italic") if remark else ""),
         )
     Console().print(table)
+
+
+def print_scans(run: PrepareRecord) -> None:
+    """How many patients and scans each section has, and a line for what is not used, on standard output."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("section", no_wrap=True)
+    for column in ("patients", "scans", "with a lesion"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for section in ("training", "validation", "test"):
+        scans = [scan for scan in run.scans if scan.section == section]
+        ill = sum(bool(scan.abnormal_voxels) for scan in scans)
+        table.add_row(section, str(len({scan.patient for scan in scans})), str(len(scans)), str(ill))
+    if run.datalist:
+        Console().print(table)
+    for scan in run.scans:
+        if scan.status != "prepared":
+            style = "red" if scan.status == "refused" else "bright_black"
+            Console().print(Text(f"{scan.status}: {scan.name}: {scan.reason} [{scan.code}]", style=style))
 
 
 def print_cases(run: RunRecord) -> None:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
 from pipelines.problems import CommandError
+
+_FOLDERS = re.compile(r"""(?:^|(?<=[\s"'(\[=]))/(?:[^/:"'\n]+/)+""")  # of an absolute path
+
+
+def without_folders(text: str) -> str:
+    """A sentence in which files are named without the folders that they lie in.
+
+    >>> without_folders("cannot open /data/JOHN DOE/scan.nii (no such file)")
+    'cannot open scan.nii (no such file)'
+    """
+    return _FOLDERS.sub("", text)
 
 
 def write_whole(path: Path, text: str) -> Path:

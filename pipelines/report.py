@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.files import write_whole
+from pipelines.files import without_folders, write_whole
 from pipelines.measures import measures
+from pipelines.page import render
 from pipelines.record import CaseRecord, RunRecord
 
 if TYPE_CHECKING:
     from anomaly import Finding
     from pipelines.examine import Result
-
-_FOLDERS = re.compile(r"""(?:^|(?<=[\s"'(\[=]))/(?:[^/:"'\n]+/)+""")  # of an absolute path
 
 
 def write_report(path: Path, run: RunRecord, results: Sequence[Result], *, title: str) -> Path:
@@ -30,12 +27,9 @@ def write_report(path: Path, run: RunRecord, results: Sequence[Result], *, title
         results: its cases; failed and skipped ones get a section of their own.
         title: heading.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(loader=PackageLoader("pipelines"), autoescape=True, undefined=StrictUndefined)
-    environment.filters["inline"] = _inline
     done = [result for result in results if result.finding is not None]
-    html = environment.get_template("report.html.j2").render(
+    html = render(
+        "report.html.j2",
         title=title,
         run=run,
         done=[{"result": result, "words": verdict(result.finding)} for result in done if result.finding],
@@ -60,8 +54,4 @@ def verdict(finding: Finding) -> str:
 def _public(record: CaseRecord) -> CaseRecord:
     """A failed case whose reason names files without their folders."""
     reason = (record.reason or "").replace(record.source, record.case)
-    return record.model_copy(update={"reason": _FOLDERS.sub("", reason)})
-
-
-def _inline(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return record.model_copy(update={"reason": without_folders(reason)})

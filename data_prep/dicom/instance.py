@@ -42,6 +42,7 @@ TAGS = {
     "PixelSpacing": 0x00280030,
     "BitsAllocated": 0x00280100,
     "BitsStored": 0x00280101,
+    "HighBit": 0x00280102,
     "PixelRepresentation": 0x00280103,
     "RescaleIntercept": 0x00281052,
     "RescaleSlope": 0x00281053,
@@ -256,6 +257,21 @@ class _Parser:
             return "BAD_HEADER", f"the rescale slope or intercept of {name} is no usable number"
         return self.pixel_fault(shape, max(frames, 1))
 
+    def bits_fault(self) -> tuple[str, str] | None:
+        """Are the values stored in the lowest bits, as PS3.5 8.1.1 asks for? PS3.3 C.7.6.3 has the elements."""
+        name, allocated = self.source.name, self.number("BitsAllocated")
+        stored, kind = self.number("BitsStored", allocated), self.number("PixelRepresentation")
+        if allocated not in (8, 16, 32):
+            return "DECODE_FAILED", f"{name} stores {allocated} bits a pixel, which is not supported"
+        if not 1 <= stored <= allocated or kind > 1:
+            return "BAD_HEADER", f"{name} claims {stored} of {allocated} bits a pixel in representation {kind}"
+        if self.number("SamplesPerPixel", 1) == 0:
+            return "BAD_HEADER", f"{name} claims 0 values a pixel"
+        if self.number("HighBit", stored - 1) != stored - 1:
+            highest = self.number("HighBit")
+            return "DECODE_FAILED", f"the values of {name} end at bit {highest} instead of {stored - 1}"
+        return None
+
     def pixel_fault(self, shape: tuple[int, int], frames: int) -> tuple[str, str] | None:
         """Does the file hold as many bytes as its header asks for?"""
         name, header = self.source.name, self.header
@@ -263,12 +279,12 @@ class _Parser:
             return "TRUNCATED", f"{name} holds no pixels"
         if header.pixel_tag != _INTEGER_PIXELS:
             return "DECODE_FAILED", f"the pixels of {name} are stored as floating-point numbers, which is not supported"
+        if fault := self.bits_fault():
+            return fault
         if header.pixel_length == UNDEFINED_LENGTH:
             return self.compressed_fault(shape, frames)
         if header.syntax not in NATIVE:
             return "DECODE_FAILED", f"the pixels of {name} should be compressed and are not"
-        if self.number("BitsAllocated") not in (8, 16, 32):
-            return "DECODE_FAILED", f"{name} stores {self.number('BitsAllocated')} bits a pixel, which is not supported"
         bits = self.number("BitsAllocated") * self.number("SamplesPerPixel", 1)
         expected = math.prod(shape) * frames * bits // 8
         held = header.pixel_length

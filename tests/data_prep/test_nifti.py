@@ -64,7 +64,25 @@ def bad_files(path):
         content[len(content) // 2] ^= 255
         path.write_bytes(bytes(content))
 
+    def placed(qform=None, sform=None, codes=(1, 1), pixdim=None):
+        image = nib.Nifti1Image(good, None)
+        image.set_qform(np.eye(4) if qform is None else qform, codes[0])
+        image.set_sform(np.eye(4) if sform is None else sform, codes[1])
+        content = bytearray(image.to_bytes())
+        if pixdim is not None:
+            content[80:92] = np.array(pixdim, "<f4").tobytes()
+        path.write_bytes(gzip.compress(bytes(content)))
+
+    moved, mirror = np.eye(4), np.diag([-1.0, 1, 1, 1])
+    moved[0, 3] = 8.0
     return {
+        "no affine": (lambda: placed(codes=(0, 0)), "NO_GEOMETRY"),
+        "two places": (lambda: placed(sform=moved), "AFFINE_CONFLICT"),
+        "two sizes": (lambda: placed(sform=np.diag([1, 1, 2.0, 1])), "AFFINE_CONFLICT"),
+        "mirror images": (lambda: placed(sform=mirror), "AFFINE_CONFLICT"),
+        "mirror image of a template": (lambda: placed(sform=mirror, codes=(1, 4)), "AFFINE_CONFLICT"),
+        "qform without a voxel size": (lambda: placed(codes=(1, 0), pixdim=(1, 0, 3)), "BAD_SPACING"),
+        "qform with a negative voxel size": (lambda: placed(codes=(1, 0), pixdim=(1, 1, -3)), "BAD_SPACING"),
         "no image": (lambda: path.write_bytes(b"not an image"), "NOT_AN_IMAGE"),
         "empty file": (lambda: path.write_bytes(b""), "NOT_AN_IMAGE"),
         "truncated": (truncated, "TRUNCATED"),
@@ -95,6 +113,17 @@ def test_bad_files_are_refused_with_a_reason(tmp_path, kind):
         read_volume(path)
     assert caught.value.code == code, str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_two_affines_that_agree_or_of_which_one_is_a_template_are_read(tmp_path, caplog):
+    affine = rotated_affine((1.0, 1.2, 3.0))
+    image = nib.Nifti1Image(phantom()[0], affine)
+    image.set_qform(affine, 1)
+    for code, offset in ((1, 0.2), (4, 60.0)):
+        image.set_sform(affine + offset * np.eye(4, k=3), code)
+        nib.save(image, tmp_path / "scan.nii")
+        np.testing.assert_allclose(read_volume(tmp_path / "scan.nii").affine, image.affine, atol=1e-5)
+    assert not caplog.records
 
 
 def test_missing_file(tmp_path):

@@ -1,0 +1,43 @@
+"""Data sets with a `dataset.json`: the Medical Segmentation Decathlon's, and this project's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from data_prep.cohort.found import Found
+from data_prep.datalist import SECTIONS, read_datalist
+from data_prep.series import file_name
+
+_OURS = ("label", "site", "patient")
+
+
+def datalist_cases(path: Path) -> Iterator[Found]:
+    """The cases of a datalist.
+
+    One with a section `validation` is divided already, and stays so. In the Decathlon's, `training` has labels and
+    `test` none: what has no label cannot be told healthy, and counts as ill.
+
+    Raises:
+        InputError: BAD_DATALIST.
+    """
+    first = read_datalist(path)  # raises where it is none
+    sections = [name for name in SECTIONS if name in json.loads(path.read_text(encoding="utf-8"))]
+    divided = "validation" in sections
+    for section in reversed(sections) if first else ():
+        for entry in read_datalist(path, section):
+            image = path.parent / entry["image"]
+            label = path.parent / entry["label"] if entry.get("label") else None
+            keys = {key: value for key, value in entry.items() if key not in (*_OURS, "image") and value is not None}
+            unknown = not divided and section == "test" and label is None
+            yield Found(
+                name=file_name(image),
+                image=image,
+                patient=str(entry.get("patient") or file_name(image)),
+                label=label,
+                site=str(entry.get("site") or ""),
+                healthy=False if unknown else None,
+                section=section if divided else None,
+                meta=keys,
+            )

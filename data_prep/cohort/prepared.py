@@ -1,0 +1,131 @@
+"""`Preparer`: one scan after the other through the steps, each once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_prep.cohort.content import content_hash
+from data_prep.cohort.found import Found
+from data_prep.cohort.leakage import voxel_hash
+from data_prep.cohort.nyul import landmarks, standardise
+from data_prep.cohort.steps import Steps, moved_runs, save
+from data_prep.cohort.store import Store
+from data_prep.errors import InputError
+from data_prep.nifti import read_nifti
+from data_prep.read import read_volume
+from data_prep.volume import Volume
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A scan that is ready.
+
+    Args:
+        scan: as it was found.
+        key: in the store: `<key>.nii.gz`, `<key>-label.nii.gz` where there is a mask.
+        voxels: `voxel_hash` of the source.
+        shape: of the result.
+        spacing: of the result, mm.
+        abnormal: voxels of the mask above 0; None without a mask.
+        runs: healthy runs of slices, in the result's slices.
+        marks: Nyul landmarks, where that is asked for.
+        flags: of the volume.
+    """
+
+    scan: Found
+    key: str
+    voxels: str
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...]
+    abnormal: int | None
+    runs: list[list[int]]
+    marks: list[float]
+    flags: tuple[str, ...]
+
+    @property
+    def ill(self) -> bool:
+        """Is it known, or shown by its mask, to be abnormal?"""
+        return self.scan.healthy is False or bool(self.abnormal)
+
+
+class Preparer:
+    """Applies steps and keeps what they give.
+
+    Args:
+        store: where results are kept.
+        steps: what to do.
+        allow_gaps: accept DICOM volumes in which whole slices are missing.
+    """
+
+    def __init__(self, store: Store, steps: Steps, *, allow_gaps: bool = False) -> None:
+        self.store = store
+        self.steps = steps
+        self.allow_gaps = allow_gaps
+
+    def prepare(self, scan: Found) -> Prepared:
+        """Prepare one scan, or find it prepared.
+
+        Raises:
+            InputError: why the scan, or its mask, cannot be used; STEP_FAILED where a step fails.
+        """
+        runs = [list(run) for run in scan.meta.get("healthy_slices", ())]
+        key = Store.key(content_hash(scan), self.steps.settings(), self.allow_gaps, runs)
+        facts = self.store.facts(key)
+        if facts is None or not self.store.path(key, ".nii.gz").is_file():
+            facts = self._make(scan, key, runs)
+            self.store.note(key, facts)
+        facts |= {"shape": tuple(facts["shape"]), "spacing": tuple(facts["spacing"]), "flags": tuple(facts["flags"])}
+        return Prepared(scan=scan, key=key, **facts)
+
+    def _make(self, scan: Found, key: str, runs: list[list[int]]) -> dict[str, Any]:
+        before = scan.series.volume() if scan.series else read_volume(scan.image, allow_gaps=self.allow_gaps)
+        label = None if scan.label is None else _label(scan.label, before)
+        after = self.steps.image(before)
+        self.store.keep(key, ".nii.gz", lambda path: save(after, path))
+        if label is not None:
+            mask = self.steps.label(label)
+            self.store.keep(key, "-label.nii.gz", lambda path: save(mask, path))
+        return {
+            "voxels": voxel_hash(before),
+            "shape": after.shape,
+            "spacing": [round(length, 4) for length in after.spacing],
+            "abnormal": None if label is None else int(np.count_nonzero(label.array)),
+            "runs": moved_runs(runs, before.affine, after.affine),
+            "marks": landmarks(after.array).tolist() if self.steps.standardise == "nyul" else [],
+            "flags": before.flags,
+        }
+
+    def standardise(self, prepared: Prepared, scale: np.ndarray) -> Path:
+        """The image on the cohort's scale of intensities."""
+        key = Store.key(prepared.key, "nyul", scale.tolist())
+
+        def write(path: Path) -> None:
+            volume = read_nifti(self.store.path(prepared.key, ".nii.gz"))
+            save(replace(volume, array=standardise(volume.array, np.array(prepared.marks), scale)), path)
+
+        return self.store.keep(key, ".nii.gz", write)
+
+    def image(self, prepared: Prepared) -> Path:
+        """The image as the steps left it."""
+        return self.store.path(prepared.key, ".nii.gz")
+
+    def label(self, prepared: Prepared) -> Path:
+        """The mask; an empty one for a scan that has none."""
+
+        def write(path: Path) -> None:
+            volume = read_nifti(self.image(prepared))
+            save(replace(volume, array=np.zeros(volume.shape, np.uint8)), path)
+
+        return self.store.keep(prepared.key, "-label.nii.gz", write)
+
+
+def _label(path: Path, image: Volume) -> Volume:
+    label = read_volume(path, allow_constant=True)
+    if label.shape != image.shape or not np.allclose(label.affine, image.affine, atol=1e-2):
+        reason = f"the mask {path.name} has another grid ({label.shape}) than its image ({image.shape})"
+        raise InputError(path, "MIXED_GRID", reason)
+    return label

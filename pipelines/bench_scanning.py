@@ -22,11 +22,11 @@ from pipelines.problems import guarded
 from pipelines.provenance import commit, machine
 
 SLICES = 100  # of each series
-_PEAK = """
-import resource, sys
+_PEAK = r"""
+import re, sys
 from data_prep import discover
 found = sum(1 for _ in discover(sys.argv[1]))
-print(found, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(found, re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1])
 """
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ENHANCED = frozenset(f"1.2.840.10008.5.1.4.1.1.{kind}" for kind in ("2.1", "4.1", "128.1"))  # CT, MR, PET Image Storage
 _SHARED, _PER_FRAME = 0x52009229, 0x52009230
 _CHARACTERS = 0x00080005
+_FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
 
 
 def read_frames(instance: Instance, *, budget: Budget = DEFAULT_BUDGET) -> list[Instance]:
@@ -68,8 +69,8 @@ def _frame(instance: Instance, index: int, group: Dataset, shared: Sequence[Data
     def decimals(sequence: str, keyword: str, count: int) -> tuple[float, ...]:
         return _decimals(find(sequence, keyword), count)
 
-    kind = next((name for name in ("MR", "CT", "PET") if f"{name}ImageFrameTypeSequence" in group), "")
-    frame_type = find(f"{kind}ImageFrameTypeSequence", "FrameType") if kind else ""
+    kind = next((name for name in _FRAME_TYPES if name in group), "")
+    frame_type = find(kind, "FrameType") if kind else ""
     slope = find("PixelValueTransformationSequence", "RescaleSlope")
     intercept = find("PixelValueTransformationSequence", "RescaleIntercept")
     rescale = (_number(slope, instance.rescale[0]), _number(intercept, instance.rescale[1]))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
 SPACING = (0.8, 0.9)  # between rows, between columns
@@ -76,3 +76,67 @@ def write_series(
         origin,
     )
     return voxels, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+
+def write_enhanced(
+    path: Path, *, slices=6, echoes=1, gap=3.0, angle=0.3, seed=0, change=None, omit=None, groups=True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Write an enhanced MR image (PS3.3 A.36), its frames in reverse order, echo by echo.
+
+    Args:
+        path: the file.
+        slices: of each echo.
+        echoes: volumes in the file; the values of each are those of the first, plus its number times 1000.
+        gap: mm.
+        angle: of the directions.
+        seed: of the values.
+        change: may spoil the dataset before it is written.
+        omit: slice whose frames are left out.
+        groups: write the functional groups.
+
+    Returns:
+        Voxels `(columns, rows, slices)` of the first echo along ascending position, and the affine to RAS+ mm.
+    """
+    rng = np.random.default_rng(seed)
+    voxels = rng.integers(0, 900, (14, 10, slices)).astype(np.uint16)
+    row, column = orientation(angle)
+    normal, origin = np.cross(row, column), np.array([-30.0, 12.5, 40.0])
+    dataset = instance(voxels[..., 0].T, origin, (row, column))
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+        delattr(dataset, name)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+    frames, pixels = [], []
+    for echo in range(echoes):
+        for k in reversed(range(slices)):
+            if k != omit:
+                frames.append(_frame_groups(origin + k * gap * normal, echo))
+                pixels.append((voxels[..., k].T + 1000 * echo).astype(np.uint16))
+    shared = pydicom.Dataset()
+    shared.PlaneOrientationSequence = [_item(ImageOrientationPatient=decimals(np.concatenate((row, column))))]
+    shared.PixelMeasuresSequence = [_item(PixelSpacing=list(SPACING), SliceThickness=gap)]
+    dataset.NumberOfFrames, dataset.PixelData = len(frames), np.stack(pixels).tobytes()
+    if groups:
+        dataset.SharedFunctionalGroupsSequence, dataset.PerFrameFunctionalGroupsSequence = [shared], frames
+    if change is not None:
+        change(dataset)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pydicom.dcmwrite(path, dataset, enforce_file_format=True)
+    affine = np.eye(4)
+    affine[:3, :] = np.stack([row * SPACING[1], column * SPACING[0], normal * gap, origin], axis=1)
+    return voxels, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+
+def _item(**values):
+    item = pydicom.Dataset()
+    for name, value in values.items():
+        setattr(item, name, value)
+    return item
+
+
+def _frame_groups(position, echo):
+    frame = pydicom.Dataset()
+    frame.PlanePositionSequence = [_item(ImagePositionPatient=decimals(position))]
+    frame.MREchoSequence = [_item(EffectiveEchoTime=30.0 * (echo + 1))]
+    frame.FrameContentSequence = [_item(StackID="1")]
+    frame.PixelValueTransformationSequence = [_item(RescaleSlope="2", RescaleIntercept="-5", RescaleType="US")]
+    return frame

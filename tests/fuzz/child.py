@@ -42,7 +42,7 @@ def examine(folder: str, *, allow_gaps: bool) -> dict[str, Any]:
 
 def peak_mib() -> float:
     """The highest resident memory so far of this process, of its living children and of those that ended."""
-    kilobytes = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    kilobytes = [_high_water("self"), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]
     for children in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
         kilobytes += [_high_water(pid) for pid in children.read_text().split()]
     return max(kilobytes) / 1024

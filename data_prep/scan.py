@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from enum import StrEnum
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -96,7 +96,7 @@ def scan(sources: Iterable[Source | InputError], *, workers: int = 1, named: fro
     sources = iter(sources)
     first = list(islice(sources, _WORTH_IT if workers > 1 else 0))
     if len(first) < _WORTH_IT:
-        for source in (*first, *sources):
+        for source in chain(first, sources):
             yield from _rows([source], named)
         return
     yield from _in_processes(first, sources, workers, named)

@@ -479,6 +479,17 @@ def test_memory_does_not_grow_with_the_number_of_files(drive, tmp_path):
     assert many[1] < 1.1 * few[1]
 
 
+def test_one_process_holds_one_file_at_a_time(drive):
+    from data_prep.scan import scan
+    from data_prep.walk import walk_all
+
+    seen = []
+    rows = scan((seen.append(source) or source for source in walk_all([drive])), named=frozenset())
+    next(rows)
+    assert len(seen) == 1
+    assert sum(1 for _ in rows) == len(seen) - 1 > 10
+
+
 def test_spacing_and_shape_are_told_without_reading_pixels(tmp_path):
     write_series(tmp_path)
     (series,) = discover(tmp_path)

@@ -12,9 +12,10 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.random import Generator
-from scipy.ndimage import gaussian_filter, map_coordinates
+from pietorch import blend_dst_numpy
+from scipy.ndimage import find_objects, gaussian_filter, map_coordinates
 
-from anomaly.synthesis.shapes import smooth_noise
+from anomaly.synthesis.shapes import ShapeDrawer, draw_scatter, draw_shape, smooth_noise
 
 Array = np.ndarray
 Family = Callable[[Array, Array, Generator], Array]
@@ -47,12 +48,41 @@ def cored(image: Array, mask: Array, rng: Generator) -> Array:
 
 def foreign(image: Array, mask: Array, rng: Generator) -> Array:
     """A patch of another place, linearly interpolated [Tan 2020, foreign patch interpolation]."""
-    offsets = [int(rng.integers(n // 6, n - n // 6)) for n in image.shape[:2]]
-    other = np.roll(image, offsets, axis=(0, 1))
-    for axis in range(2):
-        other = np.flip(other, axis) if rng.random() < 0.5 else other
     alpha = mask * rng.uniform(0.4, 1.0)
-    return (1 - alpha) * image + alpha * other * rng.uniform(0.7, 1.6)
+    return (1 - alpha) * image + alpha * _elsewhere(image, rng) * rng.uniform(0.7, 1.6)
+
+
+def poisson(image: Array, mask: Array, rng: Generator) -> Array:
+    """A patch of another place without a seam: its gradients are kept, its level comes from the surroundings.
+
+    Poisson image editing [Perez 2003; Tan 2021, Poisson image interpolation] slice by slice, by the discrete sine
+    transform of pie-torch.
+    """
+    box = _box(mask > 0.05)[:2]
+    source = _elsewhere(image, rng)[box] * rng.uniform(0.8, 1.8)
+    opacity, mixed = rng.uniform(0.6, 1.0), rng.random() < 0.5
+    inside = (mask[box] > 0.35) * opacity
+    result = image.astype(np.float64)
+    corner = np.array([part.start for part in box])
+    for index in np.ndindex(image.shape[2:]):
+        here = (slice(None), slice(None), *index)
+        if inside[here].any():
+            result[here] = blend_dst_numpy(result[here], source[here], inside[here], corner, mix_gradients=mixed)
+    return image + np.clip(mask / 0.35, 0, 1) * (result - image)  # what the solver moved outside stays as it was
+
+
+def swap(image: Array, mask: Array, rng: Generator) -> Array:
+    """The fine structure of another place on this place's own smooth brightness: texture swapped, level kept."""
+    other, width = _elsewhere(image, rng), rng.uniform(1.5, 4.0)
+    detail = (other - _blur(other, width)) * rng.uniform(1.0, 2.5)
+    return (1 - mask) * image + mask * (_blur(image, width) + detail)
+
+
+def scattered(image: Array, mask: Array, rng: Generator) -> Array:
+    """Many small spots of one brightness, as demyelination and small-vessel disease show."""
+    level = _level(image, mask) * (rng.uniform(1.3, 2.3) if rng.random() < 0.8 else rng.uniform(0.2, 0.7))
+    opacity = mask * rng.uniform(0.6, 1.0)
+    return (1 - opacity) * image + opacity * level
 
 
 def blur(image: Array, mask: Array, rng: Generator) -> Array:
@@ -77,8 +107,12 @@ def displace(image: Array, mask: Array, rng: Generator) -> Array:
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
-    {f.__name__: f for f in (shift, plateau, cored, foreign, blur, coarse_noise, displace)}
+    {
+        f.__name__: f
+        for f in (shift, plateau, cored, foreign, poisson, blur, swap, coarse_noise, displace, scattered)
+    }
 )
+SHAPES: Mapping[str, ShapeDrawer] = MappingProxyType({**dict.fromkeys(FAMILIES, draw_shape), "scattered": draw_scatter})
 
 
 def _level(image: Array, mask: Array) -> float:
@@ -94,3 +128,21 @@ def _sigma(image: Array, in_plane: float) -> tuple[float, ...]:
 
 def _blur(image: Array, in_plane: float) -> Array:
     return gaussian_filter(image, _sigma(image, in_plane))
+
+
+def _elsewhere(image: Array, rng: Generator) -> Array:
+    """The image rolled by a good part of its width, and perhaps flipped, in-plane."""
+    offsets = [int(rng.integers(n // 6, n - n // 6)) for n in image.shape[:2]]
+    other = np.roll(image, offsets, axis=(0, 1))
+    for axis in range(2):
+        other = np.flip(other, axis) if rng.random() < 0.5 else other
+    return other
+
+
+def _box(inside: Array) -> tuple[slice, ...]:
+    """The bounding box of `inside` with two voxels around it where there is room; everything where it is empty."""
+    found = find_objects(inside.astype(np.uint8))
+    box = found[0] if found else tuple(slice(0, size) for size in inside.shape)
+    return tuple(
+        slice(max(0, part.start - 2), min(size, part.stop + 2)) for part, size in zip(box, inside.shape, strict=True)
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,9 @@ class Shape:
     seed: int
 
 
+ShapeDrawer = Callable[..., Shape]
+
+
 def draw_shape(
     rng: Generator, region: Array, *, radius: tuple[float, float], slice_ratio: tuple[float, float]
 ) -> Shape:
@@ -67,6 +70,36 @@ def draw_shape(
         roughness=rng.uniform(0.0, 0.8),
         grain=rng.uniform(0.25, 1.0) * size + 2,
         softness=rng.uniform(0.05, 0.7),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def draw_scatter(
+    rng: Generator, region: Array, *, radius: tuple[float, float], slice_ratio: tuple[float, float]
+) -> Shape:
+    """Draw 4 to 15 spots apart from each other, each a third of `radius` in size and at least 1.5 voxels.
+
+    Arguments as for `draw_shape`; `radius` is that of the cluster's usual lesion, so that one setting serves all
+    families.
+    """
+    places = np.argwhere(region)
+    spatial = np.array(region.shape)
+    centre = places[rng.integers(len(places))] if len(places) else spatial // 2
+    near = places[np.abs(places - centre)[:, :2].max(axis=1) <= 3 * radius[1]] if len(places) else centre[None]
+    lobes = []
+    for _ in range(rng.integers(4, 16)):
+        size = max(1.5, float(np.exp(rng.uniform(*np.log(radius)))) / 3)
+        radii = size * rng.uniform(0.6, 1.2, size=region.ndim)
+        if region.ndim == 3:
+            radii[2] = max(0.6, radii[:2].mean() * rng.uniform(*slice_ratio))
+        lobes.append(
+            Ellipsoid(centre=tuple(near[rng.integers(len(near))]), radii=tuple(radii), angle=rng.uniform(0, np.pi))
+        )
+    return Shape(
+        lobes=tuple(lobes),
+        roughness=rng.uniform(0.0, 0.3),
+        grain=3.0,
+        softness=rng.uniform(0.2, 0.8),
         seed=int(rng.integers(2**31)),
     )
 

@@ -14,8 +14,8 @@ from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import convert_to_numpy
 from numpy.random import Generator
 
-from anomaly.synthesis.families import FAMILIES
-from anomaly.synthesis.shapes import Shape, draw_shape, render_shape
+from anomaly.synthesis.families import FAMILIES, SHAPES
+from anomaly.synthesis.shapes import Shape, render_shape
 
 Array = np.ndarray
 _LEAST_CHANGE = 0.05  # mean change inside the mask, in units of normalised intensity; less is not visible
@@ -42,13 +42,14 @@ def draw_plantings(
     most: int,
 ) -> list[Planting]:
     """Draw one to `most` anomalies with centres in `region`, `(*spatial)` bool."""
+    names = [str(rng.choice(list(families))) for _ in range(rng.integers(1, most + 1))]
     return [
         Planting(
-            family=str(rng.choice(list(families))),
-            shape=draw_shape(rng, region, radius=radius, slice_ratio=slice_ratio),
+            family=name,
+            shape=SHAPES[name](rng, region, radius=radius, slice_ratio=slice_ratio),
             seed=int(rng.integers(2**31)),
         )
-        for _ in range(rng.integers(1, most + 1))
+        for name in names
     ]
 
 

@@ -1,7 +1,8 @@
 """Networks: the MedicalNet encoder, the twin generator with its mask head, the patch discriminator."""
 
 from anomaly.networks.discriminator import SliceDiscriminator
+from anomaly.networks.feature_distance import FeatureDistance
 from anomaly.networks.medicalnet import load_medicalnet, medicalnet_encoder
 from anomaly.networks.twin_generator import TwinGenerator
 
-__all__ = ["SliceDiscriminator", "TwinGenerator", "load_medicalnet", "medicalnet_encoder"]
+__all__ = ["FeatureDistance", "SliceDiscriminator", "TwinGenerator", "load_medicalnet", "medicalnet_encoder"]

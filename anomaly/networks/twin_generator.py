@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 
+from anomaly.networks.feature_distance import FeatureDistance
 from anomaly.networks.medicalnet import medicalnet_encoder
 
 _STEM_CHANNELS = 16
@@ -20,7 +21,8 @@ class TwinGenerator(nn.Module):
 
     The twin is `G(y) = clip(y + R(y), 0, 1)`: the image itself carries the high frequencies of the healthy
     part, and R has only to undo the abnormal part. M is not computed from R by subtraction; it has a head of
-    its own on the same features.
+    its own on the same features. With `evidence`, that head also hears how far the twin is from the image: |R| and
+    the `FeatureDistance` in the encoder as it was before training, through two convolutions that begin at zero.
 
     Args:
         spatial_dims: 2 or 3.
@@ -30,6 +32,7 @@ class TwinGenerator(nn.Module):
         input_mean: subtracted from the image before the encoder.
         input_std: divides the image before the encoder. MedicalNet was trained on z-scored volumes; constants
             rather than the mean of the crop keep the answer the same in every window.
+        evidence: let the mask head hear the distance between image and twin.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class TwinGenerator(nn.Module):
         slice_stride: int = 1,
         input_mean: float = 0.25,
         input_std: float = 0.2,
+        evidence: bool = False,
     ) -> None:
         super().__init__()
         if len(decoder_channels) != 5:
@@ -66,6 +70,8 @@ class TwinGenerator(nn.Module):
         nn.init.zeros_(self.twin_head.bias)  # type: ignore[arg-type]
         self.mask_head = head(decoder_channels[-1], 1, kernel_size=1)
         nn.init.constant_(self.mask_head.bias, _RARE)  # type: ignore[arg-type]
+        self.distance = FeatureDistance(self.encoder) if evidence else None
+        self.evidence = _evidence_head(spatial_dims) if evidence else None
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Run both heads.
@@ -76,7 +82,8 @@ class TwinGenerator(nn.Module):
         Returns:
             Residual R and mask logit, both `(B, 1, *spatial)`.
         """
-        x = (self._pad(image) - self.input_mean) / self.input_std
+        padded = self._pad(image)
+        x = self._normalise(padded)
         features = [self.stem(x)]
         features.extend(self.encoder(x))
         x = features.pop()
@@ -84,10 +91,25 @@ class TwinGenerator(nn.Module):
             skip = features.pop()
             x = block(torch.cat([F.interpolate(x, size=skip.shape[2:], mode="nearest"), skip], dim=1))
         residual, logit = self.twin_head(x), self.mask_head(x)
+        if self.distance is not None and self.evidence is not None:
+            logit = logit + self.evidence(self._evidence(padded, residual))
         for axis in range(2, image.dim()):
             residual = residual.narrow(axis, 0, image.shape[axis])
             logit = logit.narrow(axis, 0, image.shape[axis])
         return residual, logit
+
+    def _normalise(self, image: Tensor) -> Tensor:
+        return (image - self.input_mean) / self.input_std
+
+    def _evidence(self, image: Tensor, residual: Tensor) -> Tensor:
+        """|R| and the feature distances between image and twin, `(B, 4, *spatial)`, without a gradient.
+
+        Without one, because the twin must not learn to look near where M would rather not be.
+        """
+        assert self.distance is not None
+        twin = torch.clamp(image + residual.detach(), 0, 1)
+        distances = self.distance(self._normalise(image), self._normalise(twin))
+        return torch.cat([(twin - image).abs() / self.input_std, distances], dim=1)
 
     def _pad(self, image: Tensor) -> Tensor:
         """Zeros (air) after the end of each strided axis, up to a multiple of the encoder's stride."""
@@ -106,3 +128,14 @@ def _conv(spatial_dims: int, inputs: int, outputs: int, *, in_plane: bool) -> nn
     """
     kernel = (3, 3, 1) if in_plane and spatial_dims == 3 else (3,) * spatial_dims
     return Convolution(spatial_dims, inputs, outputs, kernel_size=kernel, norm="batch", act="relu", bias=False)
+
+
+def _evidence_head(spatial_dims: int) -> nn.Module:
+    """From `(B, 4, *spatial)` to what is added to the logit of M; nothing at first."""
+    kernel = (3, 3, 1) if spatial_dims == 3 else (3, 3)
+    inputs = FeatureDistance.levels + 1
+    first = Convolution(spatial_dims, inputs, 8, kernel_size=kernel, norm=None, act="relu")
+    last = (nn.Conv2d if spatial_dims == 2 else nn.Conv3d)(8, 1, kernel_size=1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+    return nn.Sequential(first, last)

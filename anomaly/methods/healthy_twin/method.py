@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from anomaly.networks.medicalnet import load_medicalnet
 from anomaly.networks.twin_generator import TwinGenerator
 
+_EVIDENCE = ("generator.distance.", "generator.evidence.")
+
 
 class HealthyTwin(nn.Module):
     """Estimate the abnormal part M of an image and its healthy twin.
@@ -25,6 +27,8 @@ class HealthyTwin(nn.Module):
         slice_stride: see `medicalnet_encoder`.
         encoder_weights: a MedicalNet checkpoint, or `hub:owner/repository/file`; None starts from scratch.
         weights: a state dict of the whole network to go on from; None: nothing but what `encoder_weights` gives.
+        evidence: see `TwinGenerator`. The frozen encoder is the one that training begins with, from
+            `encoder_weights` or `weights`.
     """
 
     def __init__(
@@ -36,15 +40,33 @@ class HealthyTwin(nn.Module):
         slice_stride: int = 1,
         encoder_weights: str | None = None,
         weights: str | None = None,
+        evidence: bool = False,
     ) -> None:
         super().__init__()
         self.generator = TwinGenerator(
-            spatial_dims=spatial_dims, depth=depth, decoder_channels=decoder_channels, slice_stride=slice_stride
+            spatial_dims=spatial_dims,
+            depth=depth,
+            decoder_channels=decoder_channels,
+            slice_stride=slice_stride,
+            evidence=evidence,
         )
         if encoder_weights:
             load_medicalnet(self.generator.encoder, encoder_weights)
         if weights:
-            self.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+            self._go_on_from(weights)
+        elif self.generator.distance is not None:
+            self.generator.distance.copy_from(self.generator.encoder)
+
+    def _go_on_from(self, path: str) -> None:
+        """Load a state dict; one of a network without evidence gives its encoder to the frozen one."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        missing, unexpected = self.load_state_dict(state, strict=False)
+        foreign = [name for name in missing if not name.startswith(_EVIDENCE)]
+        if foreign or unexpected:
+            msg = f"{path}: not the weights of this network; missing {foreign[:3]}, unexpected {unexpected[:3]}"
+            raise ValueError(msg)
+        if missing and self.generator.distance is not None:
+            self.generator.distance.copy_from(self.generator.encoder)
 
     def forward(self, image: Tensor) -> Tensor:
         """The score map M in [0, 1], `(B, 1, *spatial)`, of `image`, `(B, 1, *spatial)` in [0, 1]."""

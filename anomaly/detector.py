@@ -102,14 +102,14 @@ class Detector:
         )
 
     def _infer(self, image: MetaTensor) -> dict[str, Tensor]:
-        """M, and the residual where the method has one, each `(1, *spatial)` on the CPU, in one pass."""
-        explain = getattr(self.network, "explain", None)
+        """M, and twin minus image where the method has a twin, each `(1, *spatial)` on the CPU."""
+        examine = getattr(self.network, "examine", None)
 
         def both(batch: Tensor) -> Tensor:
-            if explain is None:
+            if examine is None:
                 mask = self.network(batch)
                 return torch.cat([mask, torch.zeros_like(mask)], dim=1)
-            told = explain(batch)
+            told = examine(batch)
             return torch.cat([told["mask"], told["twin"] - batch], dim=1)
 
         with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):

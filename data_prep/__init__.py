@@ -25,6 +25,7 @@ _HOME = {
     "read_volume": "data_prep.read",
     "SeriesReader": "data_prep.reader",
     "CropRund": "data_prep.transforms",
+    "BoxRegiond": "data_prep.transforms",
     "HeadRegiond": "data_prep.transforms",
     "NormalizeHeadd": "data_prep.transforms",
     "level_weights": "data_prep.runs",

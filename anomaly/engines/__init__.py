@@ -4,13 +4,18 @@ from anomaly.engines.calibration import CalibrationHandler
 from anomaly.engines.evaluator import AnomalyEvaluator
 from anomaly.engines.inferer import SlabInferer
 from anomaly.engines.metrics import CohortMetrics
+from anomaly.engines.training import CollapseWatcher, EpochSeed, Resumption, TrainingPictures
 from anomaly.engines.writer import FindingWriter, write_examination
 
 __all__ = [
     "AnomalyEvaluator",
     "CalibrationHandler",
     "CohortMetrics",
+    "CollapseWatcher",
+    "EpochSeed",
     "FindingWriter",
+    "Resumption",
     "SlabInferer",
+    "TrainingPictures",
     "write_examination",
 ]

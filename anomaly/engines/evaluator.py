@@ -23,7 +23,8 @@ class AnomalyEvaluator(Evaluator):
 
     Its output holds `image` (as the network saw it), `pred` (the score map; `postprocessing` with `Invertd` takes
     it to the source's grid), `map` and `body` (score map and foreground as the network saw them), `score` (image
-    level), `seconds` of the network, and the item's `label` or `mask` where it has one.
+    level), `seconds` of the network, and the item's `label` or `mask` where it has one. With `subtraction`, also
+    `subtraction`, `|G(y) - y|` of the same run, for methods that have a twin.
 
     An item that could not be read comes as `{"case": ..., "failure": reason}` (see `data_prep.CheckedDataset`); it
     is listed in `failures`, a list of `{"case", "reason"}`, and no handler sees it.
@@ -34,6 +35,7 @@ class AnomalyEvaluator(Evaluator):
         network: a method: image to score map.
         inferer: how to run it; `SlabInferer` by default.
         top_fraction: see `anomaly.scoring.image_score`.
+        subtraction: also keep what the seeds' way of subtracting the twin would answer.
         **kwargs: the other arguments of `monai.engines.Evaluator`.
     """
 
@@ -45,6 +47,7 @@ class AnomalyEvaluator(Evaluator):
         network: nn.Module,
         inferer: Inferer | None = None,
         top_fraction: float = TOP_FRACTION,
+        subtraction: bool = False,
         **kwargs: Any,
     ) -> None:
         self.failures: list[dict[str, str]] = []
@@ -52,6 +55,7 @@ class AnomalyEvaluator(Evaluator):
         self.network = network
         self.inferer = inferer or SlabInferer()
         self.top_fraction = top_fraction
+        self.subtraction = subtraction and hasattr(network, "examine")
 
     def run(self, global_epoch: int = 1) -> None:
         """Evaluate every case; `failures` starts empty."""
@@ -66,7 +70,8 @@ class AnomalyEvaluator(Evaluator):
         started = time.perf_counter()
         device = engine.state.device.type
         with self.mode(self.network), torch.autocast(device, enabled=self.amp and device == "cuda"):
-            pred = engine.inferer(image, self.network).float()
+            answer = engine.inferer(image, self._both if self.subtraction else self.network).float()
+        pred = answer[:, :1]
         seconds = time.perf_counter() - started
         score_map, body = convert_to_numpy(pred)[0, 0], foreground(convert_to_numpy(image)[0, 0])
         engine.state.output = {
@@ -76,11 +81,18 @@ class AnomalyEvaluator(Evaluator):
             "body": torch.as_tensor(body)[None],
             "score": image_score(score_map, body, fraction=self.top_fraction),
             "seconds": seconds,
+            **({"subtraction": answer[:, 1:]} if self.subtraction else {}),
             **{key: batchdata[key] for key in _TRUTHS if key in batchdata},
         }
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return engine.state.output
+
+    def _both(self, image: torch.Tensor) -> torch.Tensor:
+        """M and `|G(y) - y|`, `(B, 2, *spatial)`."""
+        examine: Any = self.network.examine
+        told = examine(image)
+        return torch.cat([told["mask"], (told["twin"] - image).abs()], dim=1)
 
 
 class ReadableCases:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,18 +16,35 @@ class SlabInferer(Inferer):
     Args:
         slices: most slices in one pass; bounds the memory.
         overlap: of neighbouring slabs, as a part of their depth.
+        flips: spatial axes along which the volume is also looked at in a mirror, one after the other; the answers
+            are averaged.
     """
 
-    def __init__(self, *, slices: int = 48, overlap: float = 0.25) -> None:
+    def __init__(self, *, slices: int = 48, overlap: float = 0.25, flips: Sequence[int] = ()) -> None:
         super().__init__()
         self.slices = slices
         self.overlap = overlap
+        self.flips = tuple(flips)
+
+    @property
+    def passes(self) -> int:
+        """How often every voxel is looked at, leaving overlaps aside."""
+        return 1 + len(self.flips)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run `network` on `inputs`, `(B, 1, *spatial)`; a `(B, 1, *spatial)` tensor comes back."""
         with torch.inference_mode():
-            if inputs.shape[-1] <= self.slices or inputs.ndim == 4:
-                return network(inputs, *args, **kwargs)
-            roi = (*inputs.shape[2:-1], self.slices)
-            window = SlidingWindowInferer(roi, sw_batch_size=1, overlap=self.overlap, mode="gaussian")
-            return window(inputs, network, *args, **kwargs)
+            answer = self._once(inputs, network, *args, **kwargs)
+            for axis in self.flips:
+                mirrored = self._once(inputs.flip(axis + 2), network, *args, **kwargs)
+                answer = answer + mirrored.flip(axis + 2)
+            return answer / self.passes
+
+    def _once(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
+        if inputs.shape[-1] <= self.slices or inputs.ndim == 4:
+            answer: Tensor = network(inputs, *args, **kwargs)
+            return answer
+        roi = (*inputs.shape[2:-1], self.slices)
+        window = SlidingWindowInferer(roi, sw_batch_size=1, overlap=self.overlap, mode="gaussian")
+        slabs: Tensor = window(inputs, network, *args, **kwargs)
+        return slabs

@@ -23,12 +23,15 @@ class FeatureDistance(nn.Module):
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
-        for name in ("conv1", "bn1", "act", "maxpool", "layer1", "layer2"):
-            setattr(self, name, copy.deepcopy(getattr(encoder, name)))
+        stem = [copy.deepcopy(encoder.get_submodule(name)) for name in ("conv1", "bn1", "act")]
+        self.conv1, self.bn1, self.act = stem
+        self.maxpool = copy.deepcopy(encoder.get_submodule("maxpool"))
+        self.layer1 = copy.deepcopy(encoder.get_submodule("layer1"))
+        self.layer2 = copy.deepcopy(encoder.get_submodule("layer2"))
         self.requires_grad_(requires_grad=False)
         self.eval()
 
-    def train(self, mode: bool = True) -> FeatureDistance:  # noqa: ARG002, FBT001, FBT002
+    def train(self, mode: bool = True) -> FeatureDistance:
         """Stays as it is."""
         return super().train(mode=False)
 
@@ -39,13 +42,14 @@ class FeatureDistance(nn.Module):
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
         """Distances `(B, 3, *spatial)` in [0, 2] of two images `(B, 1, *spatial)`, without a gradient."""
+        mode = "trilinear" if one.dim() == 5 else "bilinear"
+        maps: list[Tensor] = []
         with torch.no_grad():
-            maps = []
-            for a, b in zip(self._features(one), self._features(other), strict=True):
-                distance = 1 - F.cosine_similarity(a, b, dim=1, eps=1e-6)[:, None]
-                mode = "trilinear" if one.dim() == 5 else "bilinear"
+            features, others = self._features(one), self._features(other)
+            for level in range(len(features)):
+                distance = 1 - F.cosine_similarity(features[level], others[level], dim=1, eps=1e-6).unsqueeze(1)
                 maps.append(F.interpolate(distance, size=one.shape[2:], mode=mode, align_corners=False))
-            return torch.cat(maps, dim=1)
+        return torch.cat(maps, dim=1)
 
     def _features(self, image: Tensor) -> list[Tensor]:
         stem = self.act(self.bn1(self.conv1(image)))

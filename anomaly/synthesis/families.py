@@ -107,10 +107,7 @@ def displace(image: Array, mask: Array, rng: Generator) -> Array:
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
-    {
-        f.__name__: f
-        for f in (shift, plateau, cored, foreign, poisson, blur, swap, coarse_noise, displace, scattered)
-    }
+    {f.__name__: f for f in (shift, plateau, cored, foreign, poisson, blur, swap, coarse_noise, displace, scattered)}
 )
 SHAPES: Mapping[str, ShapeDrawer] = MappingProxyType({**dict.fromkeys(FAMILIES, draw_shape), "scattered": draw_scatter})
 

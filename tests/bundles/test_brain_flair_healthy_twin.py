@@ -10,6 +10,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
+from ignite.engine import Events
 from monai.bundle import ConfigWorkflow, ckpt_export, run, verify_metadata, verify_net_in_out
 
 from anomaly.bundle import sha256_of
@@ -58,8 +60,6 @@ def test_network_input_and_output(bundle):
 
 
 def test_export_to_torchscript(bundle, tmp_path):
-    import torch
-
     ckpt_export(
         net_id="network_def",
         filepath=str(tmp_path / "model.ts"),
@@ -115,6 +115,9 @@ def test_evaluate_writes_metrics_and_agrees_with_the_detector(bundle, cohort, tm
     low, high = metrics["intervals"]["voxel_ap"]
     assert low <= metrics["voxel_ap"] <= high
     assert metrics["image_auroc"] in (0.0, 1.0)
+    gain = metrics["gain"]["voxel_ap"]
+    assert gain["difference"] == pytest.approx(metrics["voxel_ap"] - metrics["subtraction"]["voxel_ap"])
+    assert gain["interval"][0] <= gain["difference"] <= gain["interval"][1]
     detector = load_detector(bundle, device="cpu")
     for case in list_cases(cohort):
         exam = detector.examine(read_volume(case.image), case=case.name)
@@ -141,6 +144,31 @@ def test_two_trainings_of_one_seed_give_the_same_bytes_and_a_working_bundle(bund
     finding = load_detector(fresh, device="cpu")(read_volume(cohort / "test-0.nii.gz"))
     assert finding.calibration_cases == 2
     assert not finding.abnormal, "two calibration scans cannot promise a rate of 10 %"
+
+
+def test_a_training_that_was_interrupted_ends_as_one_that_was_not(bundle, cohort, tmp_path):
+    options = {**TINY, "epochs": 2, "steps": 1}
+    run(config_file=config(bundle, "train"), dataset_dir=str(cohort), output_dir=str(tmp_path / "whole"), **options)
+    assert list((tmp_path / "whole" / "pictures").glob("epoch_*.png"))
+    assert list((tmp_path / "whole" / "logs").glob("events*"))
+    options |= {"config_file": config(bundle, "train"), "dataset_dir": str(cohort), "output_dir": str(tmp_path / "cut")}
+    workflow = ConfigWorkflow(workflow_type="train", logging_file=False, **options)
+    workflow.initialize()
+    trainer = workflow.parser.get_parsed_content("train::trainer")
+
+    def interrupt(engine):
+        if engine.state.iteration == 2:
+            raise KeyboardInterrupt
+
+    trainer.add_event_handler(Events.ITERATION_STARTED, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert (tmp_path / "cut" / "resume.pt").is_file()
+    run(resume=True, **options)
+    one, other = (torch.load(tmp_path / name / "model.pt", weights_only=True) for name in ("whole", "cut"))
+    for name, value in one.items():  # half precision: up to its last bit
+        torch.testing.assert_close(other[name].float(), value.float(), rtol=2e-3, atol=2e-4, msg=name)
+    assert not (tmp_path / "cut" / "resume.pt").exists()
 
 
 def _offline():

@@ -5,9 +5,9 @@ import pytest
 import torch
 from conftest import phantom
 from monai.data import MetaTensor
-from monai.transforms import Compose, Orientationd
+from monai.transforms import CenterSpatialCropd, Compose, Orientationd
 
-from data_prep import CropRund, HeadRegiond, NormalizeHeadd, level_weights, list_runs
+from data_prep import BoxRegiond, CropRund, HeadRegiond, NormalizeHeadd, level_weights, list_runs
 from data_prep.head import head_depth, head_mask
 
 
@@ -99,3 +99,37 @@ def test_list_runs_and_level_weights(cohort):
 
 def test_short_runs_are_left_out(cohort):
     assert len(list_runs(cohort, "training", shortest=7)) == 1
+
+
+def test_the_region_of_a_box_is_found_again_after_turning_and_cropping():
+    affine = np.diag([-1.5, 1.5, 10.0, 1.0])
+    array = np.zeros((64, 48, 6))
+    array[20:40, 10:22, 1:4] = 1
+    scan = image(array, affine)
+    crop = Compose([Orientationd("image", axcodes="RAS", labels=None), CenterSpatialCropd("image", (40, 32, -1))])
+    out = crop({"image": scan, "heart": [[20, 40], [10, 22], [1, 4]]})
+    out = BoxRegiond("image", box_key="heart")(out)
+    region, inside = out["region"][0].numpy() > 0, out["image"][0].numpy() > 0
+    assert not region[~inside].any()
+    assert region.sum() == pytest.approx(np.pi / 4 * inside.sum(), rel=0.05)
+    assert region.any(axis=(0, 1)).tolist() == [False, True, True, True, False, False]
+
+
+def test_the_darker_part_of_a_box_is_the_wall_and_not_the_blood():
+    array = np.full((40, 40, 4), 0.6)
+    i, j = np.indices((40, 40))
+    radius = np.hypot(i - 19.5, j - 19.5)
+    array[(radius > 8) & (radius < 14)] = 0.1
+    box = [[6, 34], [6, 34], [0, 4]]
+    region = BoxRegiond("image", darker=True)({"image": image(array), "box": box})["region"][0].numpy() > 0
+    wall = (radius > 9) & (radius < 13)
+    assert region[wall].all()
+    assert not region[radius < 7].any()
+    assert not region[radius > 15].any()
+
+
+def test_without_a_box_everything_is_the_region_and_a_wrong_box_is_named():
+    scan = image(phantom()[0])
+    assert BoxRegiond("image")({"image": scan})["region"].all()
+    with pytest.raises(ValueError, match="not a box"):
+        BoxRegiond("image")({"image": scan, "box": [[5, 5], [0, 3], [0, 3]]})

@@ -29,6 +29,7 @@ class HealthyTwin(nn.Module):
         weights: a state dict of the whole network to go on from; None: nothing but what `encoder_weights` gives.
         evidence: see `TwinGenerator`. The frozen encoder is the one that training begins with, from
             `encoder_weights` or `weights`.
+        passes: refinement passes of `forward`: the second looks at the composite of the first, and so on.
     """
 
     def __init__(
@@ -41,8 +42,13 @@ class HealthyTwin(nn.Module):
         encoder_weights: str | None = None,
         weights: str | None = None,
         evidence: bool = False,
+        passes: int = 1,
     ) -> None:
         super().__init__()
+        if passes < 1:
+            msg = f"passes must be at least 1, got {passes}"
+            raise ValueError(msg)
+        self.passes = passes
         self.generator = TwinGenerator(
             spatial_dims=spatial_dims,
             depth=depth,
@@ -70,10 +76,11 @@ class HealthyTwin(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """The score map M in [0, 1], `(B, 1, *spatial)`, of `image`, `(B, 1, *spatial)` in [0, 1]."""
-        return torch.sigmoid(self.generator(image)[1])
+        mask, _, _ = self._refine(image)
+        return mask
 
     def explain(self, image: Tensor) -> dict[str, Tensor]:
-        """All that the network has to say of `image`, `(B, 1, *spatial)` in [0, 1].
+        """All that the network has to say of `image`, `(B, 1, *spatial)` in [0, 1], in one pass.
 
         Returns:
             `mask` M, `mask_logit`, `residual` R, `twin` G(y) and `composite` x~, each `(B, 1, *spatial)`.
@@ -83,3 +90,23 @@ class HealthyTwin(nn.Module):
         twin = torch.clamp(image + residual, 0, 1)
         composite = image + mask * (twin - image)
         return {"mask": mask, "mask_logit": logit, "residual": residual, "twin": twin, "composite": composite}
+
+    def examine(self, image: Tensor) -> dict[str, Tensor]:
+        """What `forward` answers, with the images that explain it: `mask`, `twin` and `composite`.
+
+        After several passes the twin is that of the last one, and the composite what is left of the image.
+        """
+        mask, twin, composite = self._refine(image)
+        return {"mask": mask, "twin": twin, "composite": composite}
+
+    def _refine(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """M, twin and composite after all passes: `y_k = y_(k-1) + M_k R_k` and `M = 1 - prod(1 - M_k)`."""
+        kept = torch.ones_like(image)
+        composite, twin = image, image
+        for _ in range(self.passes):
+            residual, logit = self.generator(composite)
+            mask = torch.sigmoid(logit)
+            twin = torch.clamp(composite + residual, 0, 1)
+            composite = composite + mask * (twin - composite)
+            kept = kept * (1 - mask)
+        return 1 - kept, twin, composite

@@ -140,3 +140,17 @@ def test_metatensors_pass_through():
     engine = evaluator([{"image": image, "case": ["a"]}])
     engine.run()
     assert float(engine.state.output[0]["score"]) == pytest.approx(0.3)
+
+
+def test_mirrored_answers_are_averaged():
+    class Ramp(nn.Module):
+        """The image, brighter from left to right."""
+
+        def forward(self, image):
+            return image + torch.linspace(0, 1, image.shape[2])[:, None, None]
+
+    image = torch.rand(1, 1, 8, 6, 30)
+    for slices in (8, 48):
+        answer = SlabInferer(slices=slices, flips=[0])(image, Ramp())
+        torch.testing.assert_close(answer, image + 0.5, rtol=1e-4, atol=1e-5)
+    assert SlabInferer(flips=[0]).passes == 2

@@ -139,3 +139,51 @@ def test_integer_images_are_refused():
     batch = planted_batches(1)[0]
     with pytest.raises(ValueError, match="floating point"):
         trainer([{**batch, "image": batch["image"].to(torch.uint8)}]).run()
+
+
+def test_passes_look_at_what_the_first_left():
+    network = HealthyTwin(**SMALL, passes=2).eval()
+    image = torch.rand(1, 1, 32, 32, 3)
+    with torch.inference_mode():
+        first = network.explain(image)
+        second = network.explain(first["composite"])
+        told = network.examine(image)
+        torch.testing.assert_close(told["mask"], 1 - (1 - first["mask"]) * (1 - second["mask"]))
+        torch.testing.assert_close(told["composite"], second["composite"])
+        torch.testing.assert_close(network(image), told["mask"])
+    with pytest.raises(ValueError, match="passes"):
+        HealthyTwin(**SMALL, passes=0)
+
+
+@pytest.mark.parametrize(("spatial_dims", "spatial"), [(2, (40, 48)), (3, (40, 48, 5))])
+def test_evidence_says_nothing_at_first_and_then_learns_while_the_frozen_encoder_does_not(spatial_dims, spatial):
+    network = HealthyTwin(spatial_dims=spatial_dims, evidence=True, **SMALL)
+    image = torch.rand(2, 1, *spatial)
+    network.eval()
+    distance, evidence = network.generator.distance, network.generator.evidence
+    with torch.inference_mode():
+        with_evidence = network(image)
+        network.generator.evidence = None
+        torch.testing.assert_close(network(image), with_evidence)
+        network.generator.evidence = evidence
+        assert distance(image, image).abs().max() < 1e-5
+        assert distance(image, image.flip(2)).mean() > 1e-3
+    before = {name: value.clone() for name, value in distance.state_dict().items()}
+    network.train()
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        network.explain(image)["mask"].mean().backward()
+        optimizer.step()
+    assert all(torch.equal(value, before[name]) for name, value in distance.state_dict().items())
+    assert evidence[-1].weight.abs().max() > 0
+
+
+def test_weights_without_evidence_lend_their_encoder_to_the_frozen_one(tmp_path):
+    plain = HealthyTwin(**SMALL)
+    torch.save(plain.state_dict(), tmp_path / "plain.pt")
+    network = HealthyTwin(**SMALL, evidence=True, weights=str(tmp_path / "plain.pt"))
+    assert torch.equal(network.generator.distance.conv1.weight, plain.generator.encoder.conv1.weight)
+    torch.save({"no": torch.zeros(1)}, tmp_path / "other.pt")
+    with pytest.raises(ValueError, match="not the weights of this network"):
+        HealthyTwin(**SMALL, weights=str(tmp_path / "other.pt"))

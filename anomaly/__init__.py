@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from anomaly.bundle import BundleError, bundle_root, export_weights
     from anomaly.detector import Detector, Examination, load_detector
+    from anomaly.engines.distributed import process_device, process_rank
     from anomaly.finding import Finding, Lesion
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "bundle_root",
     "export_weights",
     "load_detector",
+    "process_device",
+    "process_rank",
 ]
 
 _HOME = {
@@ -31,6 +34,8 @@ _HOME = {
     "Detector": "anomaly.detector",
     "Examination": "anomaly.detector",
     "load_detector": "anomaly.detector",
+    "process_device": "anomaly.engines.distributed",
+    "process_rank": "anomaly.engines.distributed",
     "Finding": "anomaly.finding",
     "Lesion": "anomaly.finding",
 }

@@ -28,6 +28,11 @@ _HOME = {
     "BoxRegiond": "data_prep.transforms",
     "HeadRegiond": "data_prep.transforms",
     "NormalizeHeadd": "data_prep.transforms",
+    "NormalizePercentilesd": "data_prep.intensity",
+    "NormalizeTissued": "data_prep.intensity",
+    "TissueRegiond": "data_prep.intensity",
+    "Fingerprint": "data_prep.fingerprint",
+    "take_fingerprint": "data_prep.fingerprint",
     "level_weights": "data_prep.runs",
     "list_runs": "data_prep.runs",
 }

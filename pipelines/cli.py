@@ -204,6 +204,68 @@ def detect(
 
 
 @app.command()
+def train(
+    datalist: Annotated[
+        Path, typer.Argument(metavar="DATALIST", help="dataset.json or its folder, or a folder of healthy scans.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="BUNDLE", help="Folder of the bundle to make.")],
+    like: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Take preparation and anomalies from this bundle, not from the scans."),
+    ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Go on from this bundle's weights; their licence then binds yours."),
+    ] = None,
+    encoder_weights: Annotated[
+        str | None, typer.Option(metavar="FILE", help="MedicalNet weights for the encoder, or hub:owner/repo/file.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Validations, and rests to resume from.")] = 10,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of an epoch.")] = 140,
+    batch_size: Annotated[int, typer.Option(min=1, help="Windows in one step.")] = 3,
+    patience: Annotated[int, typer.Option(min=1, help="End after so many validations without a better one.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Two trainings with one seed give the same weights.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Train and calibrate a bundle on healthy scans alone; no label, no config to edit."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.train import train as run_train
+
+        settings = {
+            "epochs": epochs,
+            "steps": steps,
+            "batch_size": batch_size,
+            "patience": patience,
+            "seed": seed,
+        }
+        run = run_train(
+            datalist,
+            output,
+            like=like,
+            start_from=start_from,
+            encoder_weights=encoder_weights,
+            settings=settings,
+            resume=resume,
+        )
+    if as_json:
+        typer.echo(run.model_dump_json(indent=2))
+    else:
+        for scan in run.refused:
+            typer.echo(f"left out: {scan.reason}", err=True)
+        for note in (*run.notes, run.promise):
+            typer.echo(f"note: {note}")
+        best = "not measured" if run.voxel_ap is None else f"{run.voxel_ap:.3f}"
+        typer.echo(
+            f"\n{run.training} scans trained on, {run.validation} kept back; voxel AP on planted anomalies {best}; "
+            f"{run.seconds / 60:.1f} min"
+        )
+        typer.echo(f"pictures of the training: {run.pictures}\nbundle: {run.bundle}")
+    raise typer.Exit(int(run.exit_code))
+
+
+@app.command()
 def evaluate(
     datalist: Annotated[Path, typer.Argument(metavar="DATALIST", help="dataset.json, or the folder that has it.")],
     output: Output,

@@ -69,7 +69,7 @@ def _run_bundle(config: Path, datalist: Path, output: Path, *, section: str, tot
 
     written = output / "metrics.json"
     written.unlink(missing_ok=True)
-    with waiting(f"loading {config.parent.parent.name}"), _without_chatter():
+    with waiting(f"loading {config.parent.parent.name}"), without_chatter():
         workflow = ConfigWorkflow(
             config_file=str(config),
             workflow_type="inference",
@@ -91,7 +91,7 @@ def _run_bundle(config: Path, datalist: Path, output: Path, *, section: str, tot
 
 
 @contextmanager
-def _without_chatter() -> Iterator[None]:
+def without_chatter() -> Iterator[None]:
     """Leave out what monai 1.6.1 says at every start: no logging file (asked for), no CUDA codec (not needed)."""
     loggers = [logging.getLogger(name) for name in ("monai.bundle.workflows", "monai.data.nvimgcodec_pydicom_plugin")]
     levels = [logger.level for logger in loggers]

@@ -1,6 +1,7 @@
 """Engines: the evaluator on Ignite, and the handlers that calibrate, measure and write."""
 
 from anomaly.engines.calibration import CalibrationHandler
+from anomaly.engines.distributed import Together, average_gradients, process_device, process_rank
 from anomaly.engines.evaluator import AnomalyEvaluator
 from anomaly.engines.inferer import SlabInferer
 from anomaly.engines.metrics import CohortMetrics
@@ -16,6 +17,10 @@ __all__ = [
     "FindingWriter",
     "Resumption",
     "SlabInferer",
+    "Together",
     "TrainingPictures",
+    "average_gradients",
+    "process_device",
+    "process_rank",
     "write_examination",
 ]

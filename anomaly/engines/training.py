@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 import numpy as np
 import torch
 from ignite.engine import Engine, Events
@@ -19,8 +20,8 @@ _logger = logging.getLogger(__name__)
 class EpochSeed:
     """Seed every source of randomness at the start of each epoch, by the seed and the epoch's number.
 
-    What an epoch draws then depends on nothing before it, so that a training which is taken up again ends as one
-    that never stopped, up to rounding.
+    Processes that train together draw differently. What an epoch draws then depends on nothing before
+    it, so that a training which is taken up again ends as one that never stopped, up to rounding.
 
     Args:
         seed: of the training.
@@ -39,7 +40,7 @@ class EpochSeed:
         """Begin an epoch."""
         loader: Any = engine.state.dataloader
         engine.set_data(loader)  # a new iterator: making one draws a number, which must come before the seed
-        seed = (self.seed * 1_000_003 + engine.state.epoch) % 2**31
+        seed = (self.seed * 1_000_003 + engine.state.epoch + 7919 * idist.get_rank()) % 2**31
         random.seed(seed)
         np.random.seed(seed)
         torch.manual_seed(seed)
@@ -50,6 +51,8 @@ class EpochSeed:
 
 class Resumption:
     """Write all that a training needs to go on, after every epoch; read it again.
+
+    Of several processes, the first writes and all read.
 
     Attach it last, after the validation.
 
@@ -65,7 +68,7 @@ class Resumption:
     def attach(self, engine: Engine) -> None:
         """Register with a trainer."""
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._save)
-        engine.add_event_handler(Events.COMPLETED, lambda _: self.path.unlink(missing_ok=True))
+        engine.add_event_handler(Events.COMPLETED, self._end)
 
     def restore(self, engine: Engine) -> int:
         """Bring everything back; without a file nothing happens.
@@ -86,6 +89,8 @@ class Resumption:
         return int(state["epoch"])
 
     def _save(self, engine: Engine) -> None:
+        if idist.get_rank() > 0:
+            return
         best = {} if self.evaluator is None else {name: getattr(self.evaluator.state, name) for name in _BEST}
         state = {
             "objects": {name: thing.state_dict() for name, thing in self.objects.items()},
@@ -96,6 +101,10 @@ class Resumption:
         partial = Path(f"{self.path}.partial")
         torch.save(state, partial)
         partial.replace(self.path)
+
+    def _end(self, _: Engine) -> None:
+        if idist.get_rank() == 0:
+            self.path.unlink(missing_ok=True)
 
 
 _BEST = ("best_metric", "best_metric_epoch")

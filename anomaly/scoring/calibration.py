@@ -48,6 +48,25 @@ class Calibration(BaseModel):
         """Is the p-value at most alpha?"""
         return self.p_value(score) <= self.alpha + 1e-9
 
+    def promise(self) -> str:
+        """What the number of calibration cases allows to be promised, and what it does not, in words.
+
+        >>> Calibration(weights_sha256="", voxel_threshold=0.5, voxel_false_positive_rate=0.005, alpha=0.1,
+        ...     image_scores=[0.1, 0.2], min_lesion_ml=0.3, cases=["a", "b"]).promise()[:63]
+        'calibrated on 2 healthy cases: no p-value is below 0.333, so a '
+        """
+        n, least = len(self.image_scores), math.ceil(1 / self.alpha - 1e-9) - 1
+        known = f"calibrated on {n} healthy cases: no p-value is below {1 / (n + 1):.3g}"
+        if n < least:
+            return (
+                f"{known}, so a false-alarm rate of {self.alpha:.0%} cannot be promised and no scan will be called "
+                f"abnormal; {least} cases would do"
+            ).replace("%", " %")
+        return (
+            f"{known}; of healthy scans that are like these, at most {self.alpha:.0%} are called abnormal; a rate "
+            f"below {1 / (n + 1):.1%} cannot be promised"
+        ).replace("%", " %")
+
     def save(self, path: str | Path) -> None:
         """Write as JSON."""
         Path(path).write_text(self.model_dump_json(indent=2) + "\n")

@@ -11,6 +11,7 @@ from monai.losses import PatchAdversarialLoss
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from anomaly.engines.distributed import average_gradients
 from anomaly.methods.healthy_twin.loss import HealthyTwinLoss
 from anomaly.methods.healthy_twin.method import HealthyTwin
 
@@ -113,10 +114,12 @@ class HealthyTwinTrainer(Trainer):
         if self.amp and self.scaler is not None:
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             self.scaler.unscale_(optimizer)
+            average_gradients(network)
             nn.utils.clip_grad_norm_(network.parameters(), self.max_grad_norm)
             self.scaler.step(optimizer)
             self.scaler.update()
         else:
             loss.backward()  # type: ignore[no-untyped-call]
+            average_gradients(network)
             nn.utils.clip_grad_norm_(network.parameters(), self.max_grad_norm)
             optimizer.step()

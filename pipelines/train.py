@@ -1,0 +1,238 @@
+"""`healthytwin train`: healthy scans in, a calibrated bundle out, no config edited."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from pipelines.bundles import find_bundle
+from pipelines.console import waiting
+from pipelines.evaluate import without_chatter
+from pipelines.files import printable, writable_folder, write_whole
+from pipelines.model_card import write_card
+from pipelines.new_bundle import plan_for, write_bundle
+from pipelines.problems import CommandError, ExitCode
+from pipelines.provenance import provenance
+from pipelines.record import CaseRecord
+from pipelines.training_data import TrainingData, gather, write_datalist
+
+_WORK = "training"  # folder in the bundle with all that only the training needs
+_CONFIG = Path("configs") / "train.yaml"
+
+
+class TrainRecord(BaseModel):
+    """One run of `healthytwin train`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: str = "1.0"
+    command: str = "train"
+    bundle: str
+    seconds: float = 0.0
+    training: int = 0
+    validation: int = 0
+    refused: list[CaseRecord] = Field(default_factory=list)
+    fingerprint: dict[str, Any] = Field(default_factory=dict)
+    history: list[dict[str, float]] = Field(default_factory=list, description="one validation each")
+    voxel_ap: float | None = Field(default=None, description="on anomalies planted in the validation scans")
+    promise: str = ""
+    notes: list[str] = Field(default_factory=list)
+    pictures: str = ""
+    weights_sha256: str = ""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command ends with."""
+        return ExitCode.SOME_FAILED if self.refused else ExitCode.DONE
+
+
+def train(
+    source: Path,
+    output: Path,
+    *,
+    like: Path | None = None,
+    start_from: Path | None = None,
+    encoder_weights: str | None = None,
+    settings: dict[str, Any] | None = None,
+    resume: bool = False,
+) -> TrainRecord:
+    """Train and calibrate a bundle on healthy scans.
+
+    Args:
+        source: a datalist, or a folder of healthy scans; see `pipelines.training_data.gather`.
+        output: the bundle to make; one that is already there must be the same training, to be resumed.
+        like: a bundle whose preparation, region and families are taken as they are; None: they follow from the scans.
+        start_from: a bundle whose whole network is gone on from.
+        encoder_weights: a MedicalNet file for the encoder.
+        settings: keys of `train.yaml` (`epochs`, `steps`, `seed`, ...) and their values.
+        resume: go on after the last whole epoch of an interrupted training.
+
+    Raises:
+        InputError: the source is missing or no datalist.
+        CommandError: too few scans, or the output is in use.
+    """
+    started = time.perf_counter()
+    template, data = find_bundle(like), gather(source)
+    _free(output, resume=resume)
+    work = writable_folder(output / _WORK)
+    write_datalist(data, work / "dataset.json")
+    _write_configs(output, template, data, exact=like is not None)
+    changes = {**(settings or {}), "resume": resume}
+    if start_from is not None:
+        changes["initial_weights"] = str(find_bundle(start_from) / "models" / "model.pt")
+    if encoder_weights:
+        changes["encoder_weights"] = encoder_weights
+    history = _run(output, work, changes)
+    for name in ("model.pt", "calibration.json"):
+        writable_folder(output / "models")
+        shutil.copy(work / name, output / "models" / name)
+    record = _record(output, data, history, seconds=time.perf_counter() - started)
+    write_card(output, record.model_dump(), changes=changes, licence_from=start_from and find_bundle(start_from))
+    write_whole(
+        work / "training.json", json.dumps({"provenance": provenance(), **record.model_dump()}, indent=2) + "\n"
+    )
+    return record
+
+
+def _free(output: Path, *, resume: bool) -> None:
+    """Raise `CommandError` where a training would write over a bundle, or has nothing to be resumed from."""
+    if resume and not (output / _WORK / "resume.pt").is_file():
+        msg = f"{output}: there is no interrupted training to resume; leave --resume out to begin one"
+        raise CommandError(msg)
+    if not resume and ((output / "models" / "model.pt").exists() or (output / _WORK / "resume.pt").exists()):
+        msg = f"{output}: there is a bundle or an interrupted training already; choose another folder, or --resume"
+        raise CommandError(msg)
+
+
+def _write_configs(output: Path, template: Path, data: TrainingData, *, exact: bool) -> None:
+    from dataclasses import replace
+
+    name = re.sub(r"\W+", "_", output.resolve().name)
+    known = json.loads((template / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    plan = plan_for(data.fingerprint)
+    metadata: dict[str, Any] = {
+        "name": name,
+        "version": "0.1.0",
+        "changelog": {"0.1.0": "trained by healthytwin train"},
+        "data_source": "scans of the site that trained it",
+        "eval_metrics": {},
+    }
+    if exact:
+        import yaml
+
+        config = yaml.safe_load((template / _CONFIG).read_text(encoding="utf-8"))
+        plan = replace(plan, prepare=config["prepare"], train={}, shared={})
+    else:
+        kind = data.modality or "scan"
+        images = known["network_data_format"]
+        for side in ("inputs", "outputs"):
+            for entry in images[side].values():
+                entry["spatial_shape"] = ["32*n", "32*n", "n" if data.fingerprint.thick else "32*n"]
+        images["inputs"]["image"] |= {"modality": data.modality or "MR", "channel_def": {"0": kind}}
+        metadata |= {
+            "task": f"Unsupervised anomaly detection and segmentation in {kind} images",
+            "image_classes": f"single channel {kind}, the median of tissue scaled to 0.35",
+            "network_data_format": images,
+        }
+    write_bundle(output, template, plan, metadata=metadata)
+
+
+def _run(output: Path, work: Path, changes: dict[str, Any]) -> list[dict[str, float]]:
+    """Run the bundle's own training through `monai.bundle`; gives one row of metrics for each validation."""
+    from monai.bundle import ConfigWorkflow
+
+    with waiting("loading the scans"), without_chatter():
+        workflow = ConfigWorkflow(
+            config_file=str(output / _CONFIG),
+            workflow_type="train",
+            logging_file=False,
+            bundle_root=str(output.resolve()),
+            dataset_dir=str((work / "dataset.json").resolve()),
+            output_dir=str(work.resolve()),
+            **changes,
+        )
+        workflow.initialize()
+        trainer = workflow.parser.get_parsed_content("train::trainer")
+        evaluator = workflow.parser.get_parsed_content("validate::evaluator")
+    logging.disable(logging.INFO)  # one line a step; the bar says it, and warnings still come through
+    try:
+        with following(trainer, evaluator) as history:
+            workflow.run()
+    finally:
+        logging.disable(logging.NOTSET)
+    workflow.finalize()
+    return history
+
+
+@contextmanager
+def following(trainer: Any, evaluator: Any) -> Iterator[list[dict[str, float]]]:
+    """A progress bar with the losses and the best validation so far; gives the history of validations."""
+    from ignite.engine import Events
+
+    history: list[dict[str, float]] = []
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("training", total=None)
+
+        def step(engine: Any) -> None:
+            losses = engine.state.output
+            words = [f"epoch {engine.state.epoch}"]
+            words += [f"{name} {losses[f'{name}_loss']:.3f}" for name in ("twin", "mask", "discriminator")]
+            if history:
+                words.append(f"best AP {max(row['voxel_ap'] for row in history):.3f}")
+            total = engine.state.max_epochs * engine.state.epoch_length
+            bar.update(task, completed=engine.state.iteration, total=total, description=", ".join(words))
+
+        def validated(engine: Any) -> None:
+            metrics = {name: float(value) for name, value in engine.state.metrics.items()}
+            history.append({"epoch": float(trainer.state.epoch), **metrics})
+
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, step)
+        evaluator.add_event_handler(Events.COMPLETED, validated)
+        yield history
+
+
+def _record(output: Path, data: TrainingData, history: list[dict[str, float]], *, seconds: float) -> TrainRecord:
+    from anomaly.bundle import load_calibration
+
+    calibration, fingerprint = load_calibration(output), data.fingerprint
+    best = max((row["voxel_ap"] for row in history), default=None)
+    notes = list(data.notes)
+    if best is not None and best < 0.1:
+        notes.append(
+            "the network has hardly learned to find planted anomalies; more --epochs, or more scans, are needed"
+        )
+    return TrainRecord(
+        bundle=str(output),
+        seconds=round(seconds, 1),
+        training=len(data.sections["training"]),
+        validation=len(data.sections["validation"]),
+        refused=[
+            CaseRecord.failed(scan.case, printable(scan.source), code=scan.code, reason=printable(scan.reason))
+            for scan in data.refused
+        ],
+        fingerprint={"axcodes": fingerprint.axcodes, "pixdim": fingerprint.pixdim, "shape": fingerprint.shape},
+        history=history,
+        voxel_ap=best,
+        promise=calibration.promise(),
+        notes=notes,
+        pictures=str(output / _WORK / "pictures"),
+        weights_sha256=calibration.weights_sha256,
+    )

@@ -1,0 +1,166 @@
+"""Which scans a training learns from, and which it is validated and calibrated on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.console import progress
+from pipelines.problems import CommandError
+
+if TYPE_CHECKING:
+    from data_prep import Case, Fingerprint, Volume
+
+SECTIONS = ("training", "validation")
+_CALIBRATION = 9  # the fewest with which a false-alarm rate of 10 % can be promised
+FEWEST = 3  # two scans to learn from, one to validate on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A scan that was left out, and why."""
+
+    case: str
+    source: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """The scans of a training, each read once and found good.
+
+    Args:
+        sections: "training" and "validation", to their cases.
+        refused: what could not be read.
+        fingerprint: of the good ones.
+        modality: of the DICOM series among them, where they agree; "" else.
+    """
+
+    sections: dict[str, list[Case]]
+    refused: list[Refused]
+    fingerprint: Fingerprint
+    modality: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def datalist(self) -> dict[str, Any]:
+        """As a `dataset.json` with absolute paths."""
+        return {section: [_entry(case) for case in cases] for section, cases in self.sections.items()}
+
+
+def gather(source: Path) -> TrainingData:
+    """Find the healthy scans in `source`, read each once, and divide them where that was not done.
+
+    Args:
+        source: a datalist with the sections training and validation, or with training alone; or a folder of NIfTI,
+            NRRD or DICOM.
+
+    Raises:
+        InputError: there is no such place, or no such section.
+        CommandError: fewer than three scans can be read.
+    """
+    from data_prep import take_fingerprint
+
+    sections, notes = _sections(source)
+    refused: list[Refused] = []
+    volumes: list[Volume] = []
+    good: dict[str, list[Case]] = {}
+    with progress(sum(map(len, sections.values())), "checking") as begin:
+        for section, cases in sections.items():
+            good[section] = [case for case in cases if _is_good(case, refused, volumes, begin)]
+    if "validation" not in good:
+        good = dict(zip(SECTIONS, divide(good["training"]), strict=True))
+        notes.append(
+            f"{len(good['validation'])} of the scans are kept back to choose the checkpoint and to calibrate on"
+        )
+    count = {section: len(cases) for section, cases in good.items()}
+    if count["training"] < FEWEST - 1 or count["validation"] < 1:
+        msg = (
+            f"{source}: {sum(count.values())} scans can be learned from ({count['training']} to train, "
+            f"{count['validation']} to validate on), {len(refused)} cannot be read; at least {FEWEST} are needed"
+        )
+        raise CommandError(msg)
+    return TrainingData(
+        sections=good,
+        refused=refused,
+        fingerprint=take_fingerprint(volumes),
+        modality=_modality(good["training"]),
+        notes=notes,
+    )
+
+
+def divide(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
+    """Who trains, and who is kept back: nine, a fifth of many, or a third of few; drawn by the names' hash.
+
+    The scans of one patient (`patient` in a datalist) stay together.
+    """
+    patients = sorted({_patient(case) for case in cases}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    number = min(max(_CALIBRATION, round(0.2 * len(patients))), max(1, len(patients) // 3))
+    number = max(number, min(_CALIBRATION, len(patients) - _CALIBRATION - 1))
+    kept = set(patients[:number])
+    return (
+        [case for case in cases if _patient(case) not in kept],
+        [case for case in cases if _patient(case) in kept],
+    )
+
+
+def _sections(source: Path) -> tuple[dict[str, list[Case]], list[str]]:
+    """The cases by section; "training" alone where nobody divided them."""
+    from data_prep import InputError, list_cases
+
+    datalist = source / "dataset.json" if (source / "dataset.json").is_file() else source
+    if datalist.suffix != ".json":
+        return {"training": [case for case in list_cases(source) if not case.skipped]}, []
+    training = list_cases(datalist, "training")
+    try:
+        validation = list_cases(datalist, "validation")
+    except InputError:
+        validation = []
+    if not validation:
+        return {"training": training}, []
+    shared = {_patient(case) for case in training} & {_patient(case) for case in validation}
+    notes = [f"patients both in training and in validation: {', '.join(sorted(shared))}"] if shared else []
+    return {"training": training, "validation": validation}, notes
+
+
+def _is_good(case: Case, refused: list[Refused], volumes: list[Volume], begin: Any) -> bool:
+    """Can it be read? Its shape and affine are kept, its voxels are not."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from data_prep import InputError
+
+    begin(case.name)
+    try:
+        volume = case.volume()
+    except InputError as error:
+        refused.append(Refused(case=case.name, source=case.image, code=error.code, reason=str(error)))
+        return False
+    volumes.append(replace(volume, array=np.broadcast_to(np.float32(0), volume.shape)))
+    return True
+
+
+def _entry(case: Case) -> dict[str, Any]:
+    entry = {**case.meta, "image": str(Path(case.image).resolve())}
+    return entry | ({"healthy_slices": [list(run) for run in case.healthy_slices]} if case.healthy_slices else {})
+
+
+def _patient(case: Case) -> str:
+    return str(case.meta.get("patient", case.name))
+
+
+def _modality(cases: Sequence[Case]) -> str:
+    found = {case.series.modality for case in cases if case.series is not None and case.series.modality}
+    return found.pop() if len(found) == 1 else ""
+
+
+def write_datalist(data: TrainingData, path: Path) -> None:
+    """Write the `dataset.json` that the bundle's config reads."""
+    from pipelines.files import write_whole
+
+    write_whole(path, json.dumps(data.datalist(), indent=2) + "\n")

@@ -10,7 +10,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test lint bench train evaluate clean
+.PHONY: help demo test lint bench fuzz train evaluate families clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z]+:.*##' Makefile | awk -F ':.*## +' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -37,10 +37,11 @@ lint: $(VENV)/installed  ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/installed  ## inference against the bare network, scanning against pydicom, reading against SimpleITK
+bench: $(VENV)/installed  ## inference against the bare network, scanning against pydicom, reading against SimpleITK, memory
 	$(BIN)/python -m pipelines.bench
 	$(BIN)/python -m pipelines.bench_scanning
 	$(BIN)/python -m pipelines.bench_reading
+	$(BIN)/python -m pipelines.bench_memory
 
 fuzz: $(VENV)/installed  ## 20,000 damaged inputs through the reader: none may crash, hang, swell or raise anything else
 	$(BIN)/python -m tests.fuzz
@@ -51,6 +52,9 @@ train: $(VENV)/installed  ## train and calibrate the shipped bundle again, in pl
 
 evaluate: $(VENV)/installed  ## measure the shipped bundle on the LGG test split
 	$(BIN)/healthytwin evaluate "$(HEALTHYTWIN_DATA)/lgg-flair" -o out/lgg-flair --bundle $(BUNDLE)
+
+families: $(VENV)/installed  ## draw every anomaly family, as the documentation shows them
+	$(BIN)/python -m pipelines.families docs/explanation/families.png
 
 clean:  ## remove the environment, the demo and every cache; results in out/ stay
 	rm -rf $(VENV) healthytwin-demo build dist *.egg-info

@@ -2,7 +2,14 @@
 
 from anomaly.networks.discriminator import SliceDiscriminator
 from anomaly.networks.feature_distance import FeatureDistance
-from anomaly.networks.medicalnet import load_medicalnet, medicalnet_encoder
+from anomaly.networks.medicalnet import load_medicalnet, medicalnet_encoder, save_medicalnet
 from anomaly.networks.twin_generator import TwinGenerator
 
-__all__ = ["FeatureDistance", "SliceDiscriminator", "TwinGenerator", "load_medicalnet", "medicalnet_encoder"]
+__all__ = [
+    "FeatureDistance",
+    "SliceDiscriminator",
+    "TwinGenerator",
+    "load_medicalnet",
+    "medicalnet_encoder",
+    "save_medicalnet",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,7 +14,9 @@ _FOREIGN_HEADS = ("fc.", "conv_seg.")  # the heads of classification and of Medi
 HUB_PREFIX = "hub:"
 
 
-def medicalnet_encoder(depth: int = 10, *, spatial_dims: int = 3, slice_stride: int = 1) -> ResNetFeatures:
+def medicalnet_encoder(
+    depth: int = 10, *, spatial_dims: int = 3, slice_stride: int = 1, dilated: bool = False
+) -> ResNetFeatures:
     """MedicalNet's ResNet [Chen, Ma & Zheng 2019, arXiv 1904.00625] as an encoder with five feature maps.
 
     Thick-slice series have 20 slices; five halvings would leave none. With `slice_stride=1` every stride
@@ -24,9 +27,11 @@ def medicalnet_encoder(depth: int = 10, *, spatial_dims: int = 3, slice_stride: 
         depth: 10, 18, 34 or 50 layers.
         spatial_dims: 2 or 3. With 2, every axis is in-plane and `slice_stride` has no effect.
         slice_stride: 1 keeps the slice resolution at every level, 2 halves it with the in-plane resolution.
+        dilated: as the original, whose last two stages keep the resolution of the second and dilate by 2 and 4.
+            MONAI's halve it instead; weights' names and shapes are the same.
 
     Returns:
-        A module mapping `(B, 1, *spatial)` to maps at in-plane strides 2, 4, 8, 16 and 32.
+        A module mapping `(B, 1, *spatial)` to maps at in-plane strides 2, 4, 8, 16 and 32; dilated 2, 4, 8, 8 and 8.
 
     Raises:
         ValueError: `slice_stride` is neither 1 nor 2.
@@ -35,6 +40,9 @@ def medicalnet_encoder(depth: int = 10, *, spatial_dims: int = 3, slice_stride: 
         msg = f"slice_stride must be 1 or 2, got {slice_stride}"
         raise ValueError(msg)
     encoder = ResNetFeatures(f"resnet{depth}", pretrained=False, spatial_dims=spatial_dims, in_channels=1)
+    if dilated:
+        _dilate(encoder.layer3, 2)
+        _dilate(encoder.layer4, 4)
     if spatial_dims == 3 and slice_stride == 1:
         _keep_slices(encoder)
     return encoder
@@ -73,12 +81,41 @@ def load_medicalnet(encoder: nn.Module, source: str | Path) -> list[str]:
     return sorted(state)
 
 
+def save_medicalnet(encoder: nn.Module, path: str | Path) -> None:
+    """Write an encoder as the official files are: `{"state_dict": {"module.conv1.weight": ...}}`.
+
+    Args:
+        encoder: made by `medicalnet_encoder`.
+        path: replaced in one step.
+    """
+    state = {f"module.{key}": value.detach().cpu() for key, value in encoder.state_dict().items()}
+    partial_file = Path(f"{path}.partial")
+    torch.save({"state_dict": state}, partial_file)
+    partial_file.replace(path)
+
+
 def _keep_slices(encoder: nn.Module) -> None:
     """Set the last-axis stride of every strided layer to 1, in place."""
     for module in encoder.modules():
         if isinstance(module, nn.Conv3d | nn.MaxPool3d):
             stride = module.stride if isinstance(module.stride, tuple) else (module.stride,) * 3
             module.stride = (*stride[:2], 1)
+        elif isinstance(shortcut := getattr(module, "downsample", None), partial):  # of 18 and 34 layers: no module
+            stride = shortcut.keywords["stride"]
+            stride = stride if isinstance(stride, tuple) else (stride,) * 3
+            module.downsample = partial(shortcut, stride=(*stride[:2], 1))  # type: ignore[assignment]
+
+
+def _dilate(stage: nn.Module, dilation: int) -> None:
+    """Replace the stride of a stage by a dilation of its 3 x 3 x 3 kernels, in place."""
+    for module in stage.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
+            ones = (1,) * len(module.kernel_size)
+            module.stride = ones
+            if module.kernel_size[0] == 3:
+                module.dilation = module.padding = tuple(dilation for _ in ones)
+        elif isinstance(shortcut := getattr(module, "downsample", None), partial):
+            module.downsample = partial(shortcut, stride=1)  # type: ignore[assignment]
 
 
 def _unwrap(checkpoint: object, path: Path) -> dict[str, Tensor]:

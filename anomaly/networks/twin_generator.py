@@ -33,6 +33,7 @@ class TwinGenerator(nn.Module):
         input_std: divides the image before the encoder. MedicalNet was trained on z-scored volumes; constants
             rather than the mean of the crop keep the answer the same in every window.
         evidence: let the mask head hear the distance between image and twin.
+        dilated: see `medicalnet_encoder`.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class TwinGenerator(nn.Module):
         input_mean: float = 0.25,
         input_std: float = 0.2,
         evidence: bool = False,
+        dilated: bool = False,
     ) -> None:
         super().__init__()
         if len(decoder_channels) != 5:
@@ -54,7 +56,7 @@ class TwinGenerator(nn.Module):
         self.halved = spatial_dims if slice_stride == 2 or spatial_dims == 2 else 2
         self.stride = 32  # of the encoder; an attribute, because TorchScript knows no module's constants
         self.input_mean, self.input_std = input_mean, input_std
-        self.encoder = medicalnet_encoder(depth, spatial_dims=spatial_dims, slice_stride=slice_stride)
+        self.encoder = medicalnet_encoder(depth, spatial_dims=spatial_dims, slice_stride=slice_stride, dilated=dilated)
         expansion = 4 if depth >= 50 else 1
         skips = [256 * expansion, 128 * expansion, 64 * expansion, 64, _STEM_CHANNELS]
         inputs = [512 * expansion, *decoder_channels[:-1]]
@@ -82,6 +84,11 @@ class TwinGenerator(nn.Module):
         Returns:
             Residual R and mask logit, both `(B, 1, *spatial)`.
         """
+        residual, logit, _ = self.decode(image)
+        return residual, logit
+
+    def decode(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What `forward` answers, and the decoder's last features, `(B, C, *spatial)`, for other heads."""
         padded = self._pad(image)
         x = self._normalise(padded)
         features = [self.stem(x)]
@@ -96,7 +103,8 @@ class TwinGenerator(nn.Module):
         for axis in range(2, image.dim()):
             residual = residual.narrow(axis, 0, image.shape[axis])
             logit = logit.narrow(axis, 0, image.shape[axis])
-        return residual, logit
+            x = x.narrow(axis, 0, image.shape[axis])
+        return residual, logit, x
 
     def _normalise(self, image: Tensor) -> Tensor:
         return (image - self.input_mean) / self.input_std

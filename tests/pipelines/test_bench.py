@@ -26,3 +26,17 @@ def test_ratios_are_of_medians() -> None:
     assert told["files_over_network_source"] == pytest.approx(2)
     assert told["range_s"]["network_source"] == [1, 9]
     assert told["command"].startswith("python -m pipelines.bench")
+
+
+def test_the_peak_of_memory_sees_what_was_used() -> None:
+    import numpy as np
+
+    from pipelines.bench_memory import large_volume, peak_mib
+
+    before = peak_mib()
+    held = np.ones((before + 300, 2**20), dtype=np.uint8)
+    assert peak_mib() > before + 200
+    assert held[-1, -1] == 1
+    volume = large_volume((32, 32, 10))
+    assert volume.array.shape == (32, 32, 10)
+    assert volume.array.max() > 250

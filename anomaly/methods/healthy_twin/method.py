@@ -29,6 +29,7 @@ class HealthyTwin(nn.Module):
         weights: a state dict of the whole network to go on from; None: nothing but what `encoder_weights` gives.
         evidence: see `TwinGenerator`. The frozen encoder is the one that training begins with, from
             `encoder_weights` or `weights`.
+        dilated: see `medicalnet_encoder`.
         passes: refinement passes of `forward`: the second looks at the composite of the first, and so on.
     """
 
@@ -42,6 +43,7 @@ class HealthyTwin(nn.Module):
         encoder_weights: str | None = None,
         weights: str | None = None,
         evidence: bool = False,
+        dilated: bool = False,
         passes: int = 1,
     ) -> None:
         super().__init__()
@@ -55,6 +57,7 @@ class HealthyTwin(nn.Module):
             decoder_channels=decoder_channels,
             slice_stride=slice_stride,
             evidence=evidence,
+            dilated=dilated,
         )
         if encoder_weights:
             load_medicalnet(self.generator.encoder, encoder_weights)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from monai.networks.nets import ResNetFeatures
 
-from anomaly.networks import load_medicalnet, medicalnet_encoder
+from anomaly.networks import load_medicalnet, medicalnet_encoder, save_medicalnet
 
 
 def official(path, depth=10, extra=None):
@@ -91,3 +91,51 @@ def test_the_hub_is_asked_only_by_name(tmp_path, monkeypatch):
     load_medicalnet(encoder, "hub:TencentMedicalNet/MedicalNet-Resnet10/resnet_10_23dataset.pth")
     assert asked == [{"repo_id": "TencentMedicalNet/MedicalNet-Resnet10", "filename": "resnet_10_23dataset.pth"}]
     assert torch.equal(encoder.conv1.weight, source.conv1.weight)
+
+
+@pytest.mark.parametrize("depth", [10, 18, 34, 50])
+def test_original_dilation_keeps_the_resolution_and_the_weights(tmp_path, depth):
+    source = official(tmp_path / "resnet.pth", depth)
+    encoder = medicalnet_encoder(depth, slice_stride=2, dilated=True).eval()
+    load_medicalnet(encoder, tmp_path / "resnet.pth")
+    with torch.inference_mode():
+        maps = encoder(torch.rand(1, 1, 32, 32, 32))
+    assert [one.shape[-1] for one in maps] == [16, 8, 4, 4, 4]
+    assert {key: value.shape for key, value in encoder.state_dict().items()} == {
+        key: value.shape for key, value in source.state_dict().items()
+    }
+
+
+def test_dilated_stages_are_the_strided_ones_where_neither_matters():
+    """A kernel that is zero but in its middle sees one voxel: dilation changes nothing, stride only thins out."""
+    torch.manual_seed(0)
+    strided = medicalnet_encoder(10, slice_stride=2).eval()
+    dilated = medicalnet_encoder(10, slice_stride=2, dilated=True).eval()
+    for name, parameter in strided.named_parameters():
+        if name.startswith(("layer3", "layer4")) and parameter.shape[2:] == (3, 3, 3):
+            middle = parameter.data[:, :, 1, 1, 1].clone()
+            parameter.data.zero_()
+            parameter.data[:, :, 1, 1, 1] = middle
+    dilated.load_state_dict(strided.state_dict())
+    image = torch.rand(1, 1, 32, 32, 32)
+    with torch.inference_mode():
+        for level, step in ((3, 2), (4, 4)):
+            torch.testing.assert_close(dilated(image)[level][..., ::step, ::step, ::step], strided(image)[level])
+
+
+@pytest.mark.parametrize("depth", [18, 34])
+def test_shortcuts_without_weights_keep_the_slices_too(depth):
+    maps = medicalnet_encoder(depth).eval()(torch.rand(1, 1, 32, 32, 5))
+    assert [one.shape[-1] for one in maps] == [5] * 5
+
+
+def test_what_is_saved_is_the_official_layout_and_loads(tmp_path):
+    torch.manual_seed(1)
+    encoder = medicalnet_encoder(10)
+    save_medicalnet(encoder, tmp_path / "ours.pth")
+    written = torch.load(tmp_path / "ours.pth", weights_only=True)
+    official(tmp_path / "theirs.pth")
+    assert set(written["state_dict"]) == set(torch.load(tmp_path / "theirs.pth", weights_only=True)["state_dict"])
+    other = medicalnet_encoder(10)
+    load_medicalnet(other, tmp_path / "ours.pth")
+    assert all(torch.equal(value, other.state_dict()[key]) for key, value in encoder.state_dict().items())

@@ -83,7 +83,7 @@ def calibrate(
     *,
     cases: Sequence[str],
     weights_sha256: str,
-    voxel_false_positive_rate: float = 0.005,
+    voxel_false_positive_rate: float = 0.001,
     alpha: float = 0.1,
     min_lesion_ml: float = 0.3,
 ) -> Calibration:
@@ -94,7 +94,8 @@ def calibrate(
         scores: the image-level score of each case.
         cases: their names.
         weights_sha256: of the weights that gave the scores.
-        voxel_false_positive_rate: part of the healthy body voxels that may reach the voxel threshold.
+        voxel_false_positive_rate: part of the healthy body voxels that may reach the voxel threshold; one in a
+            thousand is one or two millilitres of a head.
         alpha: rate of false alarms on healthy scans to keep to.
         min_lesion_ml: connected parts below this volume are dropped from masks.
 

@@ -1,5 +1,6 @@
 """The contact sheet of anomaly families."""
 
+import numpy as np
 from PIL import Image
 
 from anomaly.synthesis import FAMILIES
@@ -11,5 +12,5 @@ def test_every_family_is_drawn(tmp_path):
     assert picture.height > 60 * len(FAMILIES)
     row = picture.height // len(FAMILIES)
     rows = [picture.crop((0, row * number, picture.width, row * (number + 1))) for number in range(len(FAMILIES))]
-    assert all(len(set(part.getdata())) > 50 for part in rows), "a row without an image"
+    assert all(len(np.unique(part)) > 50 for part in rows), "a row without an image"
     assert len({part.tobytes() for part in rows}) == len(FAMILIES)

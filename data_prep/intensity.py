@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ class NormalizeTissued(MapTransform):
             volume = convert_to_numpy(item[key])[0]
             low = float(np.percentile(volume, 0.5))
             level = float(np.median(volume[tissue_mask(volume)])) - low
-            item[key] = _scaled(item[key], low, BRAIN_LEVEL / level if level > 0 else 1.0)
+            item[key] = scaled(item[key], low, BRAIN_LEVEL / level if level > 0 else 1.0)
         return item
 
 
@@ -82,7 +82,7 @@ class NormalizePercentilesd(MapTransform):
         item = dict(data)
         for key in self.key_iterator(item):
             low, high = np.percentile(convert_to_numpy(item[key]), [self.lower, self.upper])
-            item[key] = _scaled(item[key], float(low), 1 / float(high - low) if high > low else 1.0)
+            item[key] = scaled(item[key], float(low), 1 / float(high - low) if high > low else 1.0)
         return item
 
 
@@ -104,12 +104,12 @@ class TissueRegiond(MapTransform):
         item = dict(data)
         image = item[self.keys[0]]
         tissue = tissue_mask(convert_to_numpy(image)[0])
-        region = head_depth(tissue, _spacing(image)) > self.margin
+        region = head_depth(tissue, voxel_size(image)) > self.margin
         item[self.region_key] = torch.as_tensor(region if region.any() else tissue, dtype=torch.uint8)[None]
         return item
 
 
-def _scaled(image: Any, low: float, slope: float) -> Any:
+def scaled(image: Any, low: float, slope: float) -> Any:
     """`(image - low) * slope`, cut to [0, 1], with the slope in its meta."""
     result = torch.clamp((image - low) * slope, 0, 1)
     if isinstance(result, MetaTensor):
@@ -117,6 +117,6 @@ def _scaled(image: Any, low: float, slope: float) -> Any:
     return result
 
 
-def _spacing(image: Any) -> Sequence[float]:
+def voxel_size(image: Any) -> tuple[float, ...]:
     """Voxel size in mm, 1 where the image carries none."""
     return tuple(np.asarray(image.pixdim, dtype=float)) if isinstance(image, MetaTensor) else (1.0, 1.0, 1.0)

@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.filters import threshold_otsu
 
 from data_prep.head import BRAIN_LEVEL, brain_level, head_depth, head_mask
+from data_prep.intensity import scaled, voxel_size
 
 Array = np.ndarray
 Item = dict[Hashable, Any]
@@ -33,10 +34,8 @@ class NormalizeHeadd(MapTransform):
         for key in self.key_iterator(item):
             image = item[key]
             volume = convert_to_numpy(image)[0]
-            level = brain_level(volume, head_depth(head_mask(volume), _spacing(image)))
-            item[key] = torch.clamp(image * (BRAIN_LEVEL / level), 0, 1)
-            if isinstance(item[key], MetaTensor):
-                item[key].meta["intensity_scale"] = BRAIN_LEVEL / level
+            level = brain_level(volume, head_depth(head_mask(volume), voxel_size(image)))
+            item[key] = scaled(image, 0.0, BRAIN_LEVEL / level)
         return item
 
 
@@ -69,7 +68,7 @@ class HeadRegiond(MapTransform):
         item = dict(data)
         image = item[self.keys[0]]
         volume = convert_to_numpy(image)[0]
-        region = head_depth(head_mask(volume), _spacing(image)) > self.margin
+        region = head_depth(head_mask(volume), voxel_size(image)) > self.margin
         if self.tissue is not None:
             smooth = gaussian_filter(volume, (1, 1, 0))
             region &= (smooth >= self.tissue[0]) & (smooth <= self.tissue[1])
@@ -183,8 +182,3 @@ def _to_now(image: MetaTensor) -> Array:
     """4 x 4, from the file's voxels to those of `image`."""
     matrix: Array = np.linalg.inv(image.affine.numpy()) @ np.asarray(image.meta["original_affine"], dtype=float)
     return matrix
-
-
-def _spacing(image: Any) -> tuple[float, ...]:
-    """Voxel size in mm, 1 where the image carries none."""
-    return tuple(np.asarray(image.pixdim, dtype=float)) if isinstance(image, MetaTensor) else (1.0, 1.0, 1.0)

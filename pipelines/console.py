@@ -24,12 +24,16 @@ _VERDICTS = {"ACCEPT": "green", "SKIP": "bright_black", "QUARANTINE": "red"}
 _STYLES = {"outlined": "green", "partly outlined": "yellow", "missed": "red"}
 
 
+def progress_bar() -> Progress:
+    """An empty progress bar on standard error, with the time that is left."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+
+
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[str], None]]:
     """A progress bar on standard error; call what it gives with the name of each case as it is begun."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
-    with bar:
+    with progress_bar() as bar:
         task = bar.add_task(what, total=total)
         begun = False
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +15,7 @@ from pipelines.examine import Result, safely, summarise
 from pipelines.files import writable_folder, write_whole
 from pipelines.problems import CommandError
 from pipelines.provenance import provenance
+from pipelines.quiet import without_chatter
 from pipelines.record import CaseRecord, RunRecord
 
 if TYPE_CHECKING:
@@ -88,22 +86,6 @@ def _run_bundle(config: Path, datalist: Path, output: Path, *, section: str, tot
     metrics: dict[str, Any] = {"provenance": provenance(), **json.loads(written.read_text())}
     write_whole(written, json.dumps(metrics, indent=2) + "\n")
     return metrics
-
-
-@contextmanager
-def without_chatter() -> Iterator[None]:
-    """Leave out what monai 1.6.1 says at every start: no logging file (asked for), no CUDA codec (not needed)."""
-    loggers = [logging.getLogger(name) for name in ("monai.bundle.workflows", "monai.data.nvimgcodec_pydicom_plugin")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader", category=UserWarning)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _name(batch: Any) -> str:

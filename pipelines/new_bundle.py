@@ -39,7 +39,7 @@ class Plan:
 def plan_for(fingerprint: Fingerprint) -> Plan:
     """A plan for scans of any organ: see `docs/how-to/train-your-own.md` for the rules."""
     pixdim = [round(step, 3) for step in fingerprint.pixdim]
-    loose = [(0.45, 1.45) if fingerprint.thick else (1.0, 1.0)][0]
+    loose = (0.45, 1.45) if fingerprint.thick else (1.0, 1.0)
     spacing = {
         "_target_": "Spacingd",
         "keys": "image",

@@ -3,53 +3,43 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pipelines.console import progress
-from pipelines.evaluate import without_chatter
-from pipelines.files import printable, writable_folder, write_whole
+from pipelines.files import writable_folder, write_whole
 from pipelines.new_bundle import plan_for
-from pipelines.problems import CommandError, ExitCode
+from pipelines.problems import CommandError
 from pipelines.provenance import provenance
-from pipelines.record import CaseRecord
+from pipelines.quiet import without_chatter, without_step_lines
+from pipelines.record import CaseRecord, LearningRecord
+from pipelines.training_data import refusing, without_voxels
 
 if TYPE_CHECKING:
-    from data_prep import Case, Fingerprint
+    from data_prep import Case, Fingerprint, Volume
 
 _WINDOW = (96, 96, 8)
 _FAMILIES = ("shift", "plateau", "foreign", "poisson", "blur", "swap", "coarse_noise", "displace")
 _HELD_OUT = 10  # one volume in so many only measures
 
 
-class PretrainRecord(BaseModel):
+class PretrainRecord(LearningRecord):
     """One run of `healthytwin pretrain`."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    schema_version: str = "1.0"
     command: str = "pretrain"
     output: str
-    seconds: float = 0.0
     depth: int = 10
     steps: int = 0
     sources: dict[str, dict[str, int]] = Field(default_factory=dict, description="volumes and label classes of each")
     held_out: int = Field(default=0, description="volumes that were not trained on")
     damage: float | None = Field(default=None, description="mean error under the damage of held-out volumes")
     restored: float | None = Field(default=None, description="the same, once restored")
-    refused: list[CaseRecord] = Field(default_factory=list)
     sha256: str = ""
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What the command ends with."""
-        return ExitCode.SOME_FAILED if self.refused else ExitCode.DONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +64,11 @@ class _Source:
         around = [*keys, "region"]
         prepare = [{**step, "keys": "image"} for step in plan_for(self.fingerprint).prepare]
         match = [{"_target_": "ResampleToMatchd", "keys": "label", "key_dst": "image", "mode": "nearest"}]
+        reader = "$data_prep.SeriesReader(allow_constant=True)"
+        load_label = [{"_target_": "LoadImaged", "keys": "label", "reader": reader}]
         steps: list[dict[str, Any]] = [
             {"_target_": "LoadImaged", "keys": "image", "reader": "data_prep.SeriesReader"},
-            {"_target_": "LoadImaged", "keys": "label", "reader": "$data_prep.SeriesReader(allow_constant=True)"},
+            *(load_label if self.classes else []),
             {"_target_": "EnsureChannelFirstd", "keys": keys},
             *prepare,
             *(match if self.classes else []),
@@ -84,8 +76,6 @@ class _Source:
             {"_target_": "data_prep.TissueRegiond", "keys": "image"},
             {"_target_": "SpatialPadd", "keys": around, "spatial_size": list(_WINDOW)},
         ]
-        if not self.classes:
-            steps.pop(1)
         crop = {"_target_": "RandSpatialCropd", "keys": around, "roi_size": list(_WINDOW), "random_size": False}
         moves = [
             {"_target_": "RandAxisFlipd", "keys": around, "prob": 0.5},
@@ -201,41 +191,31 @@ class _Batches:
 
 def _gather(sources: Sequence[Path], refused: list[CaseRecord]) -> Iterator[_Source]:
     """Read every volume once; the bad ones are told."""
-    from data_prep import InputError, list_cases, read_volume, take_fingerprint
+    from data_prep import list_cases, read_volume, take_fingerprint
 
     for number, place in enumerate(sources):
         datalist = place.suffix == ".json" or (place / "dataset.json").is_file()
         cases = [case for case in list_cases(place, "training" if datalist else None) if not case.skipped]
         good: list[Case] = []
-        prints: list[Fingerprint] = []
+        volumes: list[Volume] = []
         highest = 0
         with progress(len(cases), f"checking {place.name}") as begin:
             for case in cases:
                 begin(case.name)
-                try:
-                    prints.append(take_fingerprint([case.volume()]))
+                with refusing(case, refused):
+                    volume = without_voxels(case.volume())
                     if case.label:
                         highest = max(highest, int(read_volume(case.label, allow_constant=True).array.max()))
+                    volumes.append(volume)
                     good.append(case)
-                except InputError as error:
-                    where, why = printable(case.image), printable(str(error))
-                    refused.append(CaseRecord.failed(case.name, where, code=error.code, reason=why))
         labelled = bool(good) and all(case.label for case in good) and highest > 0
         if good:
             yield _Source(
                 name=f"source{number}",
                 cases=good,
-                fingerprint=_common(prints),
+                fingerprint=take_fingerprint(volumes),
                 classes=highest + 1 if labelled else 0,
             )
-
-
-def _common(prints: Sequence[Fingerprint]) -> Fingerprint:
-    """The fingerprint in the middle of several of one scan each."""
-    codes = [one.axcodes for one in prints]
-    most = max(set(codes), key=codes.count)
-    alike = sorted((one for one in prints if one.axcodes == most), key=lambda one: one.spacing)
-    return alike[len(alike) // 2]
 
 
 def _fit(network: Any, batches: _Batches, device: Any, steps: int) -> None:
@@ -257,16 +237,12 @@ def _fit(network: Any, batches: _Batches, device: Any, steps: int) -> None:
         amp=device.type == "cuda",
         decollate=False,
     )
-    logging.disable(logging.INFO)
-    try:
-        with progress(steps, "pre-training") as begin:
-            trainer.add_event_handler(
-                Events.ITERATION_COMPLETED,
-                lambda engine: begin(", ".join(f"{name} {value:.3f}" for name, value in engine.state.output.items())),
-            )
-            trainer.run()
-    finally:
-        logging.disable(logging.NOTSET)
+    with without_step_lines(), progress(steps, "pre-training") as begin:
+        trainer.add_event_handler(
+            Events.ITERATION_COMPLETED,
+            lambda engine: begin(", ".join(f"{name} {value:.3f}" for name, value in engine.state.output.items())),
+        )
+        trainer.run()
 
 
 def _measure(network: Any, sources: Sequence[_Source], device: Any) -> tuple[float | None, float | None, int]:

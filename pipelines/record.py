@@ -60,6 +60,19 @@ class CaseRecord(_Record):
         return cls(case=case, source=source, status="skipped", code=code, reason=reason)
 
 
+class LearningRecord(_Record):
+    """What the records of commands that learn from scans have in common."""
+
+    schema_version: str = "1.0"
+    seconds: float = 0.0
+    refused: list[CaseRecord] = Field(default_factory=list, description="scans that could not be read")
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command ends with."""
+        return ExitCode.SOME_FAILED if self.refused else ExitCode.DONE
+
+
 class RunRecord(_Record):
     """One run of one command."""
 

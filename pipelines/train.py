@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 import shutil
 import time
@@ -12,37 +11,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from pydantic import Field
 
 from pipelines.bundles import find_bundle
-from pipelines.console import waiting
-from pipelines.evaluate import without_chatter
-from pipelines.files import printable, writable_folder, write_whole
+from pipelines.console import progress_bar, waiting
+from pipelines.files import writable_folder, write_whole
 from pipelines.model_card import write_card
 from pipelines.new_bundle import plan_for, write_bundle
-from pipelines.problems import CommandError, ExitCode
+from pipelines.problems import CommandError
 from pipelines.provenance import provenance
-from pipelines.record import CaseRecord
+from pipelines.quiet import without_chatter, without_step_lines
+from pipelines.record import LearningRecord
 from pipelines.training_data import TrainingData, gather, write_datalist
 
 _WORK = "training"  # folder in the bundle with all that only the training needs
 _CONFIG = Path("configs") / "train.yaml"
 
 
-class TrainRecord(BaseModel):
+class TrainRecord(LearningRecord):
     """One run of `healthytwin train`."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    schema_version: str = "1.0"
     command: str = "train"
     bundle: str
-    seconds: float = 0.0
     training: int = 0
     validation: int = 0
-    refused: list[CaseRecord] = Field(default_factory=list)
     fingerprint: dict[str, Any] = Field(default_factory=dict)
     history: list[dict[str, float]] = Field(default_factory=list, description="one validation each")
     voxel_ap: float | None = Field(default=None, description="on anomalies planted in the validation scans")
@@ -50,11 +42,6 @@ class TrainRecord(BaseModel):
     notes: list[str] = Field(default_factory=list)
     pictures: str = ""
     weights_sha256: str = ""
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What the command ends with."""
-        return ExitCode.SOME_FAILED if self.refused else ExitCode.DONE
 
 
 def train(
@@ -89,16 +76,17 @@ def train(
     write_datalist(data, work / "dataset.json")
     _write_configs(output, template, data, exact=like is not None)
     changes = {**(settings or {}), "resume": resume}
-    if start_from is not None:
-        changes["initial_weights"] = str(find_bundle(start_from) / "models" / "model.pt")
+    begun_from = find_bundle(start_from) if start_from is not None else None
+    if begun_from is not None:
+        changes["initial_weights"] = str(begun_from / "models" / "model.pt")
     if encoder_weights:
         changes["encoder_weights"] = encoder_weights
     history = _run(output, work, changes)
+    models = writable_folder(output / "models")
     for name in ("model.pt", "calibration.json"):
-        writable_folder(output / "models")
-        shutil.copy(work / name, output / "models" / name)
+        shutil.copy(work / name, models / name)
     record = _record(output, data, history, seconds=time.perf_counter() - started)
-    write_card(output, record.model_dump(), changes=changes, licence_from=start_from and find_bundle(start_from))
+    write_card(output, record.model_dump(), changes=changes, licence_from=begun_from)
     write_whole(
         work / "training.json", json.dumps({"provenance": provenance(), **record.model_dump()}, indent=2) + "\n"
     )
@@ -165,12 +153,8 @@ def _run(output: Path, work: Path, changes: dict[str, Any]) -> list[dict[str, fl
         workflow.initialize()
         trainer = workflow.parser.get_parsed_content("train::trainer")
         evaluator = workflow.parser.get_parsed_content("validate::evaluator")
-    logging.disable(logging.INFO)  # one line a step; the bar says it, and warnings still come through
-    try:
-        with following(trainer, evaluator) as history:
-            workflow.run()
-    finally:
-        logging.disable(logging.NOTSET)
+    with without_step_lines(), following(trainer, evaluator) as history:
+        workflow.run()
     workflow.finalize()
     return history
 
@@ -181,14 +165,7 @@ def following(trainer: Any, evaluator: Any) -> Iterator[list[dict[str, float]]]:
     from ignite.engine import Events
 
     history: list[dict[str, float]] = []
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("training", total=None)
 
         def step(engine: Any) -> None:
@@ -224,10 +201,7 @@ def _record(output: Path, data: TrainingData, history: list[dict[str, float]], *
         seconds=round(seconds, 1),
         training=len(data.sections["training"]),
         validation=len(data.sections["validation"]),
-        refused=[
-            CaseRecord.failed(scan.case, printable(scan.source), code=scan.code, reason=printable(scan.reason))
-            for scan in data.refused
-        ],
+        refused=data.refused,
         fingerprint={"axcodes": fingerprint.axcodes, "pixdim": fingerprint.pixdim, "shape": fingerprint.shape},
         history=history,
         voxel_ap=best,

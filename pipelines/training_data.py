@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.console import progress
+from pipelines.files import printable, write_whole
 from pipelines.problems import CommandError
+from pipelines.record import CaseRecord
 
 if TYPE_CHECKING:
     from data_prep import Case, Fingerprint, Volume
@@ -18,16 +21,6 @@ if TYPE_CHECKING:
 SECTIONS = ("training", "validation")
 _CALIBRATION = 9  # the fewest with which a false-alarm rate of 10 % can be promised
 FEWEST = 3  # two scans to learn from, one to validate on
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refused:
-    """A scan that was left out, and why."""
-
-    case: str
-    source: str
-    code: str
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +35,7 @@ class TrainingData:
     """
 
     sections: dict[str, list[Case]]
-    refused: list[Refused]
+    refused: list[CaseRecord]
     fingerprint: Fingerprint
     modality: str = ""
     notes: list[str] = field(default_factory=list)
@@ -66,12 +59,17 @@ def gather(source: Path) -> TrainingData:
     from data_prep import take_fingerprint
 
     sections, notes = _sections(source)
-    refused: list[Refused] = []
+    refused: list[CaseRecord] = []
     volumes: list[Volume] = []
     good: dict[str, list[Case]] = {}
     with progress(sum(map(len, sections.values())), "checking") as begin:
         for section, cases in sections.items():
-            good[section] = [case for case in cases if _is_good(case, refused, volumes, begin)]
+            good[section] = []
+            for case in cases:
+                begin(case.name)
+                with refusing(case, refused):
+                    volumes.append(without_voxels(case.volume()))
+                    good[section].append(case)
     if "validation" not in good:
         good = dict(zip(SECTIONS, divide(good["training"]), strict=True))
         notes.append(
@@ -127,22 +125,23 @@ def _sections(source: Path) -> tuple[dict[str, list[Case]], list[str]]:
     return {"training": training, "validation": validation}, notes
 
 
-def _is_good(case: Case, refused: list[Refused], volumes: list[Volume], begin: Any) -> bool:
-    """Can it be read? Its shape and affine are kept, its voxels are not."""
-    from dataclasses import replace
-
-    import numpy as np
-
+@contextmanager
+def refusing(case: Case, refused: list[CaseRecord]) -> Iterator[None]:
+    """What finds a scan to be bad ends here, and its reason goes to `refused`."""
     from data_prep import InputError
 
-    begin(case.name)
     try:
-        volume = case.volume()
+        yield
     except InputError as error:
-        refused.append(Refused(case=case.name, source=case.image, code=error.code, reason=str(error)))
-        return False
-    volumes.append(replace(volume, array=np.broadcast_to(np.float32(0), volume.shape)))
-    return True
+        where, why = printable(case.image), printable(str(error))
+        refused.append(CaseRecord.failed(case.name, where, code=error.code, reason=why))
+
+
+def without_voxels(volume: Volume) -> Volume:
+    """A volume with its shape and affine alone, so that a whole cohort's can be kept."""
+    import numpy as np
+
+    return replace(volume, array=np.broadcast_to(np.float32(0), volume.shape))
 
 
 def _entry(case: Case) -> dict[str, Any]:
@@ -161,6 +160,4 @@ def _modality(cases: Sequence[Case]) -> str:
 
 def write_datalist(data: TrainingData, path: Path) -> None:
     """Write the `dataset.json` that the bundle's config reads."""
-    from pipelines.files import write_whole
-
     write_whole(path, json.dumps(data.datalist(), indent=2) + "\n")

@@ -11,7 +11,7 @@ from monai.losses import PatchAdversarialLoss
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from anomaly.engines.distributed import average_gradients
+from anomaly.engines.step import optimiser_step
 from anomaly.methods.healthy_twin.loss import HealthyTwinLoss
 from anomaly.methods.healthy_twin.method import HealthyTwin
 
@@ -111,15 +111,5 @@ class HealthyTwinTrainer(Trainer):
 
     def _step(self, loss: Tensor, optimizer: Optimizer, network: nn.Module) -> None:
         """Backward and step, through the gradient scaler where mixed precision is on."""
-        if self.amp and self.scaler is not None:
-            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            self.scaler.unscale_(optimizer)
-            average_gradients(network)
-            nn.utils.clip_grad_norm_(network.parameters(), self.max_grad_norm)
-            self.scaler.step(optimizer)
-            self.scaler.update()
-        else:
-            loss.backward()  # type: ignore[no-untyped-call]
-            average_gradients(network)
-            nn.utils.clip_grad_norm_(network.parameters(), self.max_grad_norm)
-            optimizer.step()
+        scaler = self.scaler if self.amp else None
+        optimiser_step(loss, optimizer, network, scaler=scaler, max_grad_norm=self.max_grad_norm)

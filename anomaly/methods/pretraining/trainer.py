@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from monai.engines import IterationEvents, Trainer
 from monai.losses import DiceLoss
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
-from anomaly.engines.distributed import average_gradients
+from anomaly.engines.step import optimiser_step
 from anomaly.methods.pretraining.network import MultiTaskNetwork
 
 
@@ -62,7 +62,7 @@ class PretrainingTrainer(Trainer):
         terms = self._terms({name: value.float() for name, value in answer.items()}, batch)
         loss = sum(terms.values(), start=batch["image"].new_zeros(()))
         engine.fire_event(IterationEvents.LOSS_COMPLETED)
-        self._step(loss)
+        optimiser_step(loss, self.optimizer, self.network, scaler=self.scaler if self.amp else None)
         engine.state.output = {"loss": loss.item(), **{f"{name}_loss": value.item() for name, value in terms.items()}}
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return engine.state.output
@@ -78,16 +78,3 @@ class PretrainingTrainer(Trainer):
             labels = batch["label"][:, 0].round().long()
             terms["segmentation"] = self.segmentation_weight * F.cross_entropy(answer["segmentation"], labels)
         return terms
-
-    def _step(self, loss: Tensor) -> None:
-        scaler = self.scaler if self.amp else None
-        (scaler.scale(loss) if scaler else loss).backward()  # type: ignore[no-untyped-call]
-        if scaler:
-            scaler.unscale_(self.optimizer)
-        average_gradients(self.network)
-        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        if scaler:
-            scaler.step(self.optimizer)
-            scaler.update()
-        else:
-            self.optimizer.step()

@@ -1,8 +1,9 @@
 """Families of anomalies: what happens to the image inside a shape.
 
 Each family is a function of the healthy image `(*spatial)` in [0, 1], the soft mask `(*spatial)` and a seeded
-generator; it returns the abnormal image. Strengths are in units of the normalised intensity, where healthy brain
-lies near 0.35.
+generator; it returns the abnormal image. How bright a lesion gets is drawn between the tissue under it and the
+brightest of the image: oedema in a FLAIR head is about twice as bright as brain, an infarct in a late-enhancement heart five
+times as bright as nulled muscle, and one range serves both.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ Family = Callable[[Array, Array, Generator], Array]
 
 def shift(image: Array, mask: Array, rng: Generator) -> Array:
     """Brighter or darker by a smooth, textured amount; anatomy stays visible [Baugh 2023, intensity tasks]."""
-    strength = rng.uniform(0.1, 0.5) if rng.random() < 0.75 else -rng.uniform(0.1, 0.3)
+    level = _level(image, mask)
+    strength = (_brighter(image, level, rng) if rng.random() < 0.75 else level * rng.uniform(0.2, 0.75)) - level
     texture = 1 + rng.uniform(0, 0.6) * smooth_noise(rng, image.shape, grain=rng.uniform(2, 10))
     return image + mask * strength * texture
 
 
 def plateau(image: Array, mask: Array, rng: Generator) -> Array:
     """A tissue of its own value that hides the anatomy, as an infiltrating tumour or oedema does."""
-    level = _level(image, mask) * (rng.uniform(1.2, 2.3) if rng.random() < 0.75 else rng.uniform(0.2, 0.8))
+    level = _level(image, mask)
+    level = _brighter(image, level, rng) if rng.random() < 0.75 else level * rng.uniform(0.2, 0.8)
     texture = rng.uniform(0, 0.12) * smooth_noise(rng, image.shape, grain=rng.uniform(2, 12))
     detail = rng.uniform(0, 0.8) * (image - _blur(image, 2.0))
     opacity = mask * rng.uniform(0.5, 1.0)
@@ -39,7 +42,7 @@ def plateau(image: Array, mask: Array, rng: Generator) -> Array:
 
 def cored(image: Array, mask: Array, rng: Generator) -> Array:
     """A bright rim around a dark or intermediate core, as necrosis and cysts show."""
-    bright = _level(image, mask) * rng.uniform(1.3, 2.2)
+    bright = _brighter(image, _level(image, mask), rng)
     core = np.clip((gaussian_filter(mask, _sigma(image, 2.0)) - rng.uniform(0.6, 0.85)) * 8, 0, 1)
     dark = bright * rng.uniform(0.1, 0.7)
     texture = rng.uniform(0, 0.1) * smooth_noise(rng, image.shape, grain=rng.uniform(2, 8))
@@ -80,7 +83,8 @@ def swap(image: Array, mask: Array, rng: Generator) -> Array:
 
 def scattered(image: Array, mask: Array, rng: Generator) -> Array:
     """Many small spots of one brightness, as demyelination and small-vessel disease show."""
-    level = _level(image, mask) * (rng.uniform(1.3, 2.3) if rng.random() < 0.8 else rng.uniform(0.2, 0.7))
+    level = _level(image, mask)
+    level = _brighter(image, level, rng) if rng.random() < 0.8 else level * rng.uniform(0.2, 0.7)
     opacity = mask * rng.uniform(0.6, 1.0)
     return (1 - opacity) * image + opacity * level
 
@@ -116,6 +120,12 @@ def _level(image: Array, mask: Array) -> float:
     """The median of the healthy image under the mask."""
     inside = image[mask > 0.5]
     return float(np.median(inside)) if inside.size else 0.35
+
+
+def _brighter(image: Array, level: float, rng: Generator) -> float:
+    """A value between `level` and the brightest of the image, or 2.2 times `level` where nothing is as bright."""
+    top = max(float(np.quantile(image, 0.99)), 2.2 * level)
+    return level + rng.uniform(0.2, 1.0) * (top - level)
 
 
 def _sigma(image: Array, in_plane: float) -> tuple[float, ...]:

@@ -13,6 +13,8 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import convert_to_numpy
 from numpy.random import Generator
+from scipy.ndimage import gaussian_filter
+from skimage.morphology import isotropic_closing, isotropic_dilation
 
 from anomaly.synthesis.families import FAMILIES, SHAPES
 from anomaly.synthesis.shapes import Shape, render_shape
@@ -21,15 +23,25 @@ Array = np.ndarray
 _LEAST_CHANGE = 0.05  # mean change inside the mask, in units of normalised intensity; less is not visible
 _TRIES = 8  # draws, until one of them changes something visibly
 _EDGE = 0.35  # soft-mask value from which a voxel counts as abnormal
+_SEEN = 0.03  # smoothed change from which it does; what nobody can see is no truth to learn
+_OTHER_SLICE = 1000.0  # a slice's distance from the next where a morphology is to stay in-plane
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planting:
-    """All that is needed to plant the same anomaly again: the family, its shape, the seed of its texture."""
+    """All that is needed to plant the same anomaly again.
+
+    Args:
+        family: its name in `FAMILIES`.
+        shape: its outline before it meets the region.
+        seed: of its texture.
+        reach: gaps of the region up to twice this many voxels that it grows across.
+    """
 
     family: str
     shape: Shape
     seed: int
+    reach: float = 0.0
 
 
 def draw_plantings(
@@ -40,6 +52,7 @@ def draw_plantings(
     radius: tuple[float, float],
     slice_ratio: tuple[float, float],
     most: int,
+    reach: float,
 ) -> list[Planting]:
     """Draw one to `most` anomalies with centres in `region`, `(*spatial)` bool."""
     names = [str(rng.choice(list(families))) for _ in range(rng.integers(1, most + 1))]
@@ -48,6 +61,7 @@ def draw_plantings(
             family=name,
             shape=SHAPES[name](rng, region, radius=radius, slice_ratio=slice_ratio),
             seed=int(rng.integers(2**31)),
+            reach=rng.uniform(0, reach),
         )
         for name in names
     ]
@@ -59,23 +73,52 @@ def plant(image: Array, plantings: Sequence[Planting], region: Array) -> tuple[A
     Args:
         image: `(*spatial)` in [0, 1].
         plantings: what to plant; one that changes hardly anything is left out.
-        region: `(*spatial)` bool, outside which nothing changes.
+        region: `(*spatial)` bool, where anomalies may lie; see `room` for how far they reach beyond.
 
     Returns:
-        The abnormal image and the true mask (0 or 1), both `(*spatial)` float32.
+        The abnormal image and the true mask (0 or 1), both `(*spatial)` float32. A voxel is true where the shape
+        is and the change, smoothed a little, can be seen.
     """
     image, truth = image.astype(np.float32), np.zeros(image.shape, dtype=np.float32)
     for planting in plantings:
-        soft = render_shape(planting.shape, image.shape) * region
+        soft = render_shape(planting.shape, image.shape) * room(region, planting.reach)
         inside = soft > _EDGE
         if not inside.any():
             continue
         changed = FAMILIES[planting.family](image, soft, np.random.default_rng(planting.seed))
         changed = np.clip(changed, 0, 1).astype(np.float32)
-        if np.abs(changed - image)[inside].mean() < _LEAST_CHANGE:
+        change = np.abs(changed - image)
+        seen = inside & (gaussian_filter(change, _in_plane(1.5, image.ndim)) > _SEEN)
+        if not seen.any() or change[seen].mean() < _LEAST_CHANGE:
             continue
-        image, truth = changed, np.maximum(truth, inside)
+        image, truth = changed, np.maximum(truth, seen)
     return image, truth
+
+
+def room(region: Array, reach: float) -> Array:
+    """How far an anomaly takes hold of each voxel, `(*spatial)` float32 in [0, 1].
+
+    An anomaly that ended at every natural edge would have hard rims and holes there, which a network can learn
+    instead of anomalies. A lesion presses sulci shut and merges with its neighbour, so the region is closed over gaps,
+    made a voxel wider, and its rim smoothed, all in-plane.
+
+    Args:
+        region: `(*spatial)` bool.
+        reach: voxels; 0 gives the region as it is.
+    """
+    if reach <= 0 or not region.any() or region.all():
+        return region.astype(np.float32)
+    spacing = (1.0, 1.0, _OTHER_SLICE)[: region.ndim]
+    closed = region | isotropic_closing(region, reach, spacing=spacing)
+    if closed.all():
+        return closed.astype(np.float32)
+    edge = min(1.0, reach)
+    wider = isotropic_dilation(closed, edge, spacing=spacing).astype(np.float32)
+    return gaussian_filter(wider, _in_plane(edge, region.ndim), truncate=2.0)
+
+
+def _in_plane(sigma: float, dims: int) -> tuple[float, ...]:
+    return (sigma, sigma, 0.0)[:dims]
 
 
 class PlantAnomalyd(RandomizableTransform, MapTransform):
@@ -93,6 +136,8 @@ class PlantAnomalyd(RandomizableTransform, MapTransform):
         radius: in-plane semi-axes in voxels, smallest and largest.
         slice_ratio: semi-axis along the slices over the in-plane one, smallest and largest.
         most: most anomalies in one image.
+        reach: most voxels over which an anomaly closes the region's gaps; drawn from 0 on. 0: nothing changes
+            outside the region.
         seed_keys: when given, the draw depends on these values of the item alone, so that a validation item gets
             the same anomalies in every epoch.
         keep_plantings: also return the plantings.
@@ -111,6 +156,7 @@ class PlantAnomalyd(RandomizableTransform, MapTransform):
         radius: tuple[float, float] = (3.0, 20.0),
         slice_ratio: tuple[float, float] = (0.15, 1.0),
         most: int = 2,
+        reach: float = 4.0,
         seed_keys: Sequence[str] | None = None,
         keep_plantings: bool = False,
     ) -> None:
@@ -126,6 +172,7 @@ class PlantAnomalyd(RandomizableTransform, MapTransform):
             "radius": tuple(radius),
             "slice_ratio": tuple(slice_ratio),
             "most": most,
+            "reach": reach,
         }
         self.seed_keys = seed_keys
         self.keep_plantings = keep_plantings

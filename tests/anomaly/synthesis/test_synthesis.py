@@ -9,7 +9,7 @@ from monai.data import MetaTensor
 
 from anomaly.synthesis import FAMILIES, PlantAnomalyd
 from anomaly.synthesis.shapes import draw_shape, render_shape, smooth_noise
-from anomaly.synthesis.transforms import plant
+from anomaly.synthesis.transforms import Planting, plant, room
 
 
 def head(spatial=(64, 64, 6)):
@@ -28,7 +28,7 @@ def item(**more):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_family_changes_the_image_only_where_allowed(family):
-    transform = PlantAnomalyd("image", region_key="region", families=[family], prob=1.0, radius=(8, 12), most=1)
+    transform = PlantAnomalyd("image", region_key="region", families=[family], prob=1.0, radius=(8, 12), most=1, reach=0)
     transform.set_random_state(1)
     hits = 0
     for _ in range(8):
@@ -39,9 +39,48 @@ def test_family_changes_the_image_only_where_allowed(family):
         assert out["image"].max() <= 1
         if out["mask"].any():
             hits += 1
-            assert changed[out["mask"] > 0].float().mean() > 0.5
+            assert changed[out["mask"] > 0].float().mean() > 0.8
             assert not out["mask"][0][~out["region"][0]].any()
     assert hits >= 4, "most plantings of this size must be visible"
+
+
+def test_room_closes_gaps_and_has_no_hard_rim():
+    region = np.zeros((40, 40, 3), dtype=bool)
+    region[8:32, 8:32, :2] = True
+    region[19:22, :, :] = False  # a sulcus, three voxels wide
+    wide = room(region, 3.0)
+    assert (wide[19:22, 12:28, :2] > 0.99).all(), "the sulcus is closed"
+    assert not wide[..., 2].any(), "in-plane only"
+    assert not wide[:5].any(), "no further than the wider rim"
+    assert np.abs(np.diff(wide[:, 20, 0])).max() < 0.5, "no step at the rim"
+    np.testing.assert_array_equal(room(region, 0.0), region)
+
+
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize("spatial", [(12, 12), (12, 12, 3)])
+def test_room_of_everything_and_of_nothing(spatial, full):
+    region = np.full(spatial, full)
+    np.testing.assert_array_equal(room(region, 4.0), region)
+
+
+def test_room_reaches_the_border_of_the_image():
+    region = np.ones((20, 20, 2), dtype=bool)
+    region[:, 9:11] = False
+    assert (room(region, 3.0) > 0.99).all()
+
+
+def test_what_cannot_be_seen_is_not_true():
+    """Blurring changes nothing where the image is flat, though the shape lies there too."""
+    image = np.full((64, 64, 3), 0.4, dtype=np.float32)
+    image[32:, ::4] = 0.8
+    everywhere = np.ones(image.shape, dtype=bool)
+    shape = draw_shape(np.random.default_rng(2), everywhere, radius=(20, 20), slice_ratio=(1, 1))
+    for seed in range(4):
+        planting = Planting(family="blur", shape=shape, seed=seed)
+        abnormal, mask = plant(image, [planting], everywhere)
+        changed = np.abs(abnormal - image)
+        assert changed[mask > 0].mean() > 0.05
+        assert (changed[(mask == 0) & (render_shape(shape, image.shape) > 0.35)] < 0.12).all()
 
 
 def test_shapes_and_types():

@@ -32,7 +32,7 @@ class CohortMetrics:
 
     Where the evaluator gives the `subtraction` of image and twin, `subtraction` holds its `voxel_ap` and `best_dice`
     (smoothed by a median over 3 x 3 x 3 voxels, as in Baur 2021), and `gain` the paired differences of M to it, with
-    intervals over the same resamples.
+    intervals over the same resamples. Items with one `patient` are drawn together.
 
     Args:
         bundle_root: the bundle, for its calibration.
@@ -67,6 +67,7 @@ class CohortMetrics:
         output: Any = engine.state.output
         for item, result in zip(batch, output, strict=True):
             row = {"case": item["case"], "score": float(result["score"])}
+            row["patient"] = str(item.get("patient", item["case"]))
             row["p_value"] = self.calibration.p_value(row["score"])
             if "label" in item:
                 box = tuple(slice(*map(int, ends)) for ends in item.get(self.box_key, ()))
@@ -117,12 +118,12 @@ class CohortMetrics:
         voxels = np.array([row["voxels"] for row in self.cases if "voxels" in row])
         everyone = np.ones((1, len(healthy)), dtype=np.int64)
         point = _statistics(everyone, healthy, abnormal, voxels)
-        rng = np.random.default_rng(self.seed)
-        draws = rng.multinomial(len(healthy), np.full(len(healthy), 1 / len(healthy)), size=_RESAMPLES)
+        labelled = [row for row in self.cases if "voxels" in row]
+        patients = np.unique([row["patient"] for row in labelled], return_inverse=True)[1]
+        draws = _resamples(patients, np.random.default_rng(self.seed))
         boot = _statistics(draws, healthy, abnormal, voxels)
         compared = self._compared(point, boot, everyone, draws) if len(self.subtractions) == len(healthy) else {}
         pooled = sum(self.histograms, start=ScoreHistogram())
-        labelled = [row for row in self.cases if "voxels" in row]
         ill = np.array([row["lesion_ml"] > 0 for row in labelled])
         alarms = np.array([row["p_value"] <= self.calibration.alpha + 1e-9 for row in labelled])
         return {
@@ -159,10 +160,21 @@ class CohortMetrics:
 
     def _public(self, row: dict[str, Any]) -> dict[str, Any]:
         """A case's row without raw counts, with its Dice (null where there is no lesion)."""
+        rest = {key: value for key, value in row.items() if key not in ("voxels", "patient")}
         if "voxels" not in row:
-            return row
-        rest = {key: value for key, value in row.items() if key != "voxels"}
+            return rest
         return {**rest, "dice_at_threshold": _dice(row["voxels"]) if row["voxels"][2] else None}
+
+
+def _resamples(patients: Array, rng: np.random.Generator) -> Array:
+    """How often each case is drawn, `(resamples, cases)`: all cases of a patient together.
+
+    Args:
+        patients: `(cases,)`, number of each case's patient, from 0 on.
+        rng: source of randomness.
+    """
+    count = int(patients.max()) + 1
+    return rng.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)[:, patients]
 
 
 def _statistics(weights: Array, healthy: Array, abnormal: Array, voxels: Array) -> dict[str, Array]:

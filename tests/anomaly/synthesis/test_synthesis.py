@@ -28,7 +28,9 @@ def item(**more):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_family_changes_the_image_only_where_allowed(family):
-    transform = PlantAnomalyd("image", region_key="region", families=[family], prob=1.0, radius=(8, 12), most=1, reach=0)
+    transform = PlantAnomalyd(
+        "image", region_key="region", families=[family], prob=1.0, radius=(8, 12), most=1, reach=0
+    )
     transform.set_random_state(1)
     hits = 0
     for _ in range(8):

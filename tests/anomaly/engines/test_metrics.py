@@ -1,0 +1,67 @@
+"""`CohortMetrics`: what is drawn again for the intervals."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from anomaly.bundle import sha256_of
+from anomaly.engines import CohortMetrics
+from anomaly.engines.metrics import _resamples
+from anomaly.scoring.calibration import Calibration
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    weights = tmp_path / "models" / "model.pt"
+    weights.parent.mkdir()
+    torch.save({}, weights)
+    calibration = Calibration(
+        weights_sha256=sha256_of(weights),
+        voxel_threshold=0.5,
+        voxel_false_positive_rate=0.001,
+        image_scores=[0.1 * step for step in range(1, 10)],
+        alpha=0.1,
+        min_lesion_ml=0.0,
+        cases=[str(number) for number in range(9)],
+    )
+    calibration.save(weights.with_name("calibration.json"))
+    return tmp_path
+
+
+def measured(bundle, patients):
+    """Metrics of cases of 12 x 12 x 2 voxels, the even ones found well and the odd ones badly."""
+    metrics = CohortMetrics(bundle, bundle / "out")
+    engine = SimpleNamespace(state=SimpleNamespace(metrics={}), failures=[])
+    metrics._start(engine)
+    rng = np.random.default_rng(0)
+    for number, patient in enumerate(patients):
+        label = np.zeros((1, 12, 12, 2), dtype=np.float32)
+        label[:, 3:8, 3:8] = 1
+        noise = rng.random(label.shape, dtype=np.float32)
+        pred = 0.6 * label + 0.4 * noise if number % 2 == 0 else noise
+        item = {"case": f"case-{number}", "label": MetaTensor(label), "patient": patient}
+        engine.state.batch = [item]
+        engine.state.output = [{"pred": MetaTensor(pred), "score": 0.5}]
+        metrics._collect(engine)
+    metrics._finish(engine)
+    return json.loads((bundle / "out" / "metrics.json").read_text())
+
+
+def test_cases_of_one_patient_are_drawn_together():
+    draws = _resamples(np.array([0, 0, 1, 2, 2, 2]), np.random.default_rng(0))
+    assert (draws[:, 0] == draws[:, 1]).all()
+    assert (draws[:, 3] == draws[:, 5]).all()
+    assert (draws[:, [0, 2, 3]].sum(axis=1) == 3).all(), "as many patients as there are"
+
+
+def test_copies_of_few_patients_say_less_than_as_many_patients(bundle):
+    alone = measured(bundle, [str(number) for number in range(12)])
+    together = measured(bundle, ["a", "b"] * 6)
+    assert together["voxel_ap"] == alone["voxel_ap"]
+    width = [np.ptp(report["intervals"]["voxel_ap"]) for report in (alone, together)]
+    assert width[1] > 1.5 * width[0]
+    assert "patient" not in alone["per_case"][0]

@@ -2,8 +2,8 @@
 
 Each family is a function of the healthy image `(*spatial)` in [0, 1], the soft mask `(*spatial)` and a seeded
 generator; it returns the abnormal image. How bright a lesion gets is drawn between the tissue under it and the
-brightest of the image: oedema in a FLAIR head is about twice as bright as brain, an infarct in a late-enhancement heart five
-times as bright as nulled muscle, and one range serves both.
+brightest of the image: oedema in a FLAIR head is about twice as bright as brain, an infarct in a late-enhancement
+heart five times as bright as nulled muscle, and one range serves both.
 """
 
 from __future__ import annotations

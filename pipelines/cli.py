@@ -220,6 +220,13 @@ def train(
     encoder_weights: Annotated[
         str | None, typer.Option(metavar="FILE", help="MedicalNet weights for the encoder, or hub:owner/repo/file.")
     ] = None,
+    families: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Anomalies to plant; twice named, twice as often."),
+    ] = None,
+    held_out_families: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Anomalies to plant in validation, to choose the checkpoint.")
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Validations, and rests to resume from.")] = 10,
     steps: Annotated[int, typer.Option(min=1, help="Steps of an epoch.")] = 140,
     batch_size: Annotated[int, typer.Option(min=1, help="Windows in one step.")] = 3,
@@ -239,6 +246,8 @@ def train(
             "batch_size": batch_size,
             "patience": patience,
             "seed": seed,
+            "families": _names(families),
+            "held_out_families": _names(held_out_families),
         }
         run = run_train(
             datalist,
@@ -246,7 +255,7 @@ def train(
             like=like,
             start_from=start_from,
             encoder_weights=encoder_weights,
-            settings=settings,
+            settings={key: value for key, value in settings.items() if value is not None},
             resume=resume,
         )
     if as_json:
@@ -328,7 +337,7 @@ def plant(
         run = run_plant(
             source,
             output,
-            families=[name.strip() for name in families.split(",") if name.strip()],
+            families=_names(families) or [],
             section=section,
             copies=copies,
             radius=radius,
@@ -367,6 +376,11 @@ def evaluate(
 def main() -> None:
     """Entry point; raises SystemExit with an `ExitCode`."""
     app()
+
+
+def _names(text: str | None) -> list[str] | None:
+    """Words between commas; None where nothing was said."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _tell(run: RunRecord, *, as_json: bool, truths: bool = False) -> None:

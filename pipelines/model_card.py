@@ -65,7 +65,7 @@ def write_card(root: Path, record: Mapping[str, Any], *, changes: Mapping[str, A
         pixdim=" x ".join(f"{step:.3g}" for step in fingerprint["pixdim"]),
         shape=" x ".join(map(str, fingerprint["shape"])),
         minutes=record["seconds"] / 60,
-        changes=", ".join(f"{key} {value}" for key, value in named.items()) or "none",
+        changes="; ".join(f"{key} {_words(value)}" for key, value in named.items()) or "none",
         voxel_ap="not measured" if best is None else f"{best:.3f}",
         promise=record["promise"].capitalize(),
     )
@@ -77,3 +77,7 @@ def write_card(root: Path, record: Mapping[str, Any], *, changes: Mapping[str, A
             f"\n2. The training began with the weights of {licence_from.name}, whose terms bind these:\n\n{inherited}"
         )
     write_whole(root / "docs" / "data_license.txt", licence)
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

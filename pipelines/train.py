@@ -62,19 +62,21 @@ def train(
         like: a bundle whose preparation, region and families are taken as they are; None: they follow from the scans.
         start_from: a bundle whose whole network is gone on from.
         encoder_weights: a MedicalNet file for the encoder.
-        settings: keys of `train.yaml` (`epochs`, `steps`, `seed`, ...) and their values.
+        settings: keys of `train.yaml` (`epochs`, `steps`, `seed`, `families`, ...) and their values.
         resume: go on after the last whole epoch of an interrupted training.
 
     Raises:
         InputError: the source is missing or no datalist.
-        CommandError: too few scans, or the output is in use.
+        CommandError: too few scans, an unknown family, one both planted and held out, or the output is in use.
     """
     started = time.perf_counter()
+    _known(settings or {})
     template, data = find_bundle(like), gather(source)
     _free(output, resume=resume)
     work = writable_folder(output / _WORK)
     write_datalist(data, work / "dataset.json")
     _write_configs(output, template, data, exact=like is not None)
+    _apart(output, settings or {})
     changes = {**(settings or {}), "resume": resume}
     begun_from = find_bundle(start_from) if start_from is not None else None
     if begun_from is not None:
@@ -100,6 +102,28 @@ def _free(output: Path, *, resume: bool) -> None:
         raise CommandError(msg)
     if not resume and ((output / "models" / "model.pt").exists() or (output / _WORK / "resume.pt").exists()):
         msg = f"{output}: there is a bundle or an interrupted training already; choose another folder, or --resume"
+        raise CommandError(msg)
+
+
+def _known(settings: dict[str, Any]) -> None:
+    """Raise `CommandError` for a family that there is not, before a scan is read."""
+    from anomaly.synthesis import FAMILIES
+
+    for key in ("families", "held_out_families"):
+        named = settings.get(key, ["shift"])
+        unknown = sorted(set(named) - set(FAMILIES))
+        if unknown or not named:
+            msg = f"{key} must be some of {', '.join(FAMILIES)}; got {', '.join(unknown) or 'none'}"
+            raise CommandError(msg)
+
+
+def _apart(output: Path, settings: dict[str, Any]) -> None:
+    """Raise `CommandError` where the checkpoint would be chosen on a family that is trained on."""
+    import yaml
+
+    config = yaml.safe_load((output / _CONFIG).read_text(encoding="utf-8")) | settings
+    if both := sorted(set(config["families"]) & set(config["held_out_families"])):
+        msg = f"{', '.join(both)}: both planted in training and held out; name the others with --held-out-families"
         raise CommandError(msg)
 
 

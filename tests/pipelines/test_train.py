@@ -80,6 +80,28 @@ def test_a_bundle_is_not_written_over(trained, scans):
     assert "no interrupted training" in again.stderr
 
 
+@pytest.mark.parametrize("option", ["--families", "--held-out-families"])
+def test_an_unknown_family_is_named_before_a_scan_is_read(tmp_path, option):
+    done = CliRunner().invoke(app, ["train", str(tmp_path), "-o", str(tmp_path / "b"), option, "shift,gremlins", *TINY])
+    assert done.exit_code == 2
+    assert "gremlins" in done.stderr
+    assert not (tmp_path / "b").exists()
+
+
+def test_families_of_the_command_line_are_planted(scans, tmp_path):
+    arguments = ["--families", "cored", "--held-out-families", "swap,blur", *TINY]
+    CliRunner().invoke(app, ["train", str(scans), "-o", str(tmp_path / "b"), *arguments])
+    card = (tmp_path / "b" / "docs" / "README.md").read_text()
+    assert "cored" in card
+    assert "swap, blur" in card
+
+
+def test_the_checkpoint_is_not_chosen_on_what_is_trained_on(scans, tmp_path):
+    done = CliRunner().invoke(app, ["train", str(scans), "-o", str(tmp_path / "b"), "--families", "swap,shift", *TINY])
+    assert done.exit_code == 2
+    assert "swap: both planted" in done.stderr
+
+
 def test_two_scans_are_too_few(tmp_path, scans):
     for name in ("scan0.nii.gz", "scan1.nii.gz"):
         (tmp_path / name).write_bytes((scans / name).read_bytes())

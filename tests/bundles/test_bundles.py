@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from ignite.engine import Events
-from monai.bundle import ConfigWorkflow, ckpt_export, run, verify_metadata, verify_net_in_out
+from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, run, verify_metadata, verify_net_in_out
 
 from anomaly.bundle import sha256_of
 
@@ -169,6 +169,19 @@ def test_a_training_that_was_interrupted_ends_as_one_that_was_not(bundle, cohort
     for name, value in one.items():  # half precision: up to its last bit
         torch.testing.assert_close(other[name].float(), value.float(), rtol=2e-3, atol=2e-4, msg=name)
     assert not (tmp_path / "cut" / "resume.pt").exists()
+
+
+def test_the_larger_setting_changes_settings_that_there_are(bundle, cohort, tmp_path):
+    large = bundle / "configs" / "large.yaml"
+    if not large.is_file():
+        pytest.skip(f"{bundle.name} has no larger setting")
+    base, over = (ConfigParser.load_config_file(config(bundle, name)) for name in ("train", "large"))
+    assert set(over) <= set(base)
+    assert all(wide >= narrow for wide, narrow in zip(over["slab"], base["slab"], strict=True))
+    options = {**TINY, "config_file": [config(bundle, "train"), str(large)], "dataset_dir": str(cohort)}
+    workflow = ConfigWorkflow(workflow_type="train", logging_file=False, output_dir=str(tmp_path), **options)
+    workflow.initialize()
+    assert workflow.parser.get_parsed_content("train::optimizer").param_groups[0]["lr"] == over["learning_rate"]
 
 
 def _offline():

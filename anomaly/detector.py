@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
-from monai.transforms import Compose, Invertd
+from monai.transforms import Compose
 from torch import Tensor, nn
 
 from anomaly.bundle import WEIGHTS, BundleError, bundle_id, load_calibration
+from anomaly.engines.regrid import to_source
 from anomaly.finding import Finding
 from anomaly.scoring.assess import Examination, Subject, assess
 from anomaly.scoring.score import foreground, image_score
@@ -86,19 +87,22 @@ class Detector:
         maps = self._infer(image)
         clock["network"] = time.perf_counter()
         score = image_score(maps["mask"][0].numpy(), foreground(image[0].numpy()))
-        on_source = self._invert(image, maps)
-        score_map = np.clip(on_source["mask"], 0, 1)
+        affine = np.asarray(volume.affine, dtype=np.float64)
+        shape = volume.array.shape
+        stacked = torch.cat([maps["mask"], maps["residual"]])
+        score_map, residual = to_source(stacked, image.affine.numpy(), source_affine=affine, shape=shape)
+        np.clip(score_map, 0, 1, out=score_map)
         clock["invert"] = time.perf_counter()
         timings = {step: clock[step] - clock[before] for before, step in pairwise(clock)}
         return assess(
             score_map,
-            np.asarray(volume.affine, dtype=np.float64),
+            affine,
             score=score,
             subject=_subject(volume, case),
             calibration=self.calibration,
             bundle=self.bundle,
             timings=timings,
-            twin=_twin(volume, image, on_source["residual"] * score_map),
+            twin=_twin(volume, image, np.multiply(residual, score_map, out=residual)),
         )
 
     def _infer(self, image: MetaTensor) -> dict[str, Tensor]:
@@ -115,13 +119,6 @@ class Detector:
         with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
             maps = self.inferer(image.as_tensor()[None].to(self.device), both)[0].float().cpu()
         return {"mask": maps[:1], "residual": maps[1:]}
-
-    def _invert(self, image: MetaTensor, maps: dict[str, Tensor]) -> dict[str, Array]:
-        """Maps `(1, *spatial)` back on the source's grid, `(i, j, k)` float32, linearly interpolated."""
-        stacked = MetaTensor(torch.cat(list(maps.values())), affine=image.affine)
-        invert = Invertd("maps", transform=self._prepare, orig_keys="image", nearest_interp=False)
-        back = invert({"maps": stacked, "image": image})["maps"].numpy().astype(np.float32)
-        return dict(zip(maps, back, strict=True))
 
 
 def load_detector(root: str | Path, *, device: str | torch.device | None = None) -> Detector:
@@ -161,6 +158,7 @@ def _subject(volume: VolumeLike, case: str) -> Subject:
 
 
 def _twin(volume: VolumeLike, image: MetaTensor, change: Array) -> Array:
-    """The composite `(1 - M) y + M G(y)` in the source's units: the image plus the masked residual, unscaled."""
-    scale = float(image.meta.get("intensity_scale", 1.0))
-    return np.asarray(volume.array, dtype=np.float32) + change / scale
+    """The composite `(1 - M) y + M G(y)` in the source's units: `change`, the masked residual, becomes it in place."""
+    change /= float(image.meta.get("intensity_scale", 1.0))
+    change += volume.array
+    return change

@@ -13,6 +13,7 @@ _WORDS = {
     "mean_dice_at_threshold": ("Mean Dice", "the same, averaged over the cases that have a lesion"),
     "slice_auroc": ("Slice AUROC", "slices with a lesion told from slices without"),
     "image_auroc": ("Image AUROC", "cases with a lesion told from healthy cases, by the score"),
+    "image_auroc_in_box": ("Image AUROC, box", "the same, by the scores inside the organ's box"),
     "sensitivity": ("Sensitivity", "part of the cases with a lesion that are called abnormal"),
     "false_alarm_rate": ("False alarms", "part of the healthy cases that are called abnormal"),
     "voxel_threshold": ("Voxel threshold", "scores from here on are in the mask; from healthy calibration cases"),

@@ -32,18 +32,21 @@ def bundle(tmp_path):
     return tmp_path
 
 
-def measured(bundle, patients):
-    """Metrics of cases of 12 x 12 x 2 voxels, the even ones found well and the odd ones badly."""
-    metrics = CohortMetrics(bundle, bundle / "out")
+def measured(bundle, patients, *, box=None, ill=lambda _: True, found=lambda number: number % 2 == 0):
+    """Metrics of cases of 12 x 12 x 2 voxels, some found well and the others not at all."""
+    metrics = CohortMetrics(bundle, bundle / "out", box_key="box")
     engine = SimpleNamespace(state=SimpleNamespace(metrics={}), failures=[])
     metrics._start(engine)
     rng = np.random.default_rng(0)
     for number, patient in enumerate(patients):
         label = np.zeros((1, 12, 12, 2), dtype=np.float32)
-        label[:, 3:8, 3:8] = 1
+        label[:, 3:8, 3:8] = ill(number)
         noise = rng.random(label.shape, dtype=np.float32)
-        pred = 0.6 * label + 0.4 * noise if number % 2 == 0 else noise
+        pred = 0.6 * label + 0.4 * noise if found(number) else noise
         item = {"case": f"case-{number}", "label": MetaTensor(label), "patient": patient}
+        if box:
+            item["box"] = box
+            pred[:, 10:] = 1.0  # outside the box everything is abnormal
         engine.state.batch = [item]
         engine.state.output = [{"pred": MetaTensor(pred), "score": 0.5}]
         metrics._collect(engine)
@@ -65,3 +68,12 @@ def test_copies_of_few_patients_say_less_than_as_many_patients(bundle):
     width = [np.ptp(report["intervals"]["voxel_ap"]) for report in (alone, together)]
     assert width[1] > 1.5 * width[0]
     assert "patient" not in alone["per_case"][0]
+
+
+def test_what_lies_outside_the_box_does_not_count(bundle):
+    patients = [str(number) for number in range(8)]
+    cases = {"ill": lambda number: number % 2 == 0, "found": lambda _: True}
+    report = measured(bundle, patients, box=[[1, 9], [1, 9], [0, 2]], **cases)
+    assert report["voxel_ap"] == 1.0
+    assert report["image_auroc_in_box"] == 1.0
+    assert "image_auroc_in_box" not in measured(bundle, patients)

@@ -87,7 +87,7 @@ def ablation_runs() -> list[Run]:
         Run(name="without-composite", settings=without("composite")),
         Run(name="without-area", settings=without("area")),
         Run(name="without-adversary", settings={"adversarial_weight": 0.0}),
-        Run(name="with-evidence", settings={"evidence": True}, shared={"network_def::evidence": True}),
+        Run(name="without-evidence", settings={"evidence": False}, shared={"network_def::evidence": False}),
         Run(name="lesions-end-at-edges", settings={"reach": 0.0}),
         Run(name="two-passes", weights_of="transferred-all", shared={"network_def::passes": 2}),
     ]

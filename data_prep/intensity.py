@@ -56,7 +56,7 @@ class NormalizeTissued(MapTransform):
 
 
 class NormalizePercentilesd(MapTransform):
-    """Scale a volume `(1, i, j, k)` to [0, 1] between two of its percentiles, and cut what lies beyond.
+    """Scale a volume `(1, i, j, k)` by two of its percentiles, and cut what lies outside [0, 1].
 
     MONAI's `ScaleIntensityRangePercentilesd`, but the slope is kept in `meta["intensity_scale"]`, so that a twin can
     be given back in the source's units.
@@ -64,25 +64,35 @@ class NormalizePercentilesd(MapTransform):
     Args:
         keys: what to scale.
         lower: percentile that becomes 0.
-        upper: percentile that becomes 1.
+        upper: percentile that becomes `level`.
+        level: in (0, 1]; below 1 what is brighter than the upper percentile keeps its differences.
+        middle: part of each in-plane axis, around its middle, whose voxels are counted: the organ, and not the fat
+            around it.
 
     Raises:
-        ValueError: not `0 <= lower < upper <= 100`.
+        ValueError: not `0 <= lower < upper <= 100`, or a level or a middle that is not in (0, 1].
     """
 
-    def __init__(self, keys: KeysCollection, *, lower: float = 1.0, upper: float = 99.0) -> None:
+    def __init__(
+        self, keys: KeysCollection, *, lower: float = 1.0, upper: float = 99.0, level: float = 1.0, middle: float = 1.0
+    ) -> None:
         super().__init__(keys)
+        if not (0 < level <= 1 and 0 < middle <= 1):
+            msg = f"level and middle must be in (0, 1], got {level} and {middle}"
+            raise ValueError(msg)
         if not 0 <= lower < upper <= 100:
             msg = f"percentiles must be 0 <= lower < upper <= 100, got {lower} and {upper}"
             raise ValueError(msg)
-        self.lower, self.upper = lower, upper
+        self.lower, self.upper, self.level, self.middle = lower, upper, level, middle
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
         """Scale every key."""
         item = dict(data)
         for key in self.key_iterator(item):
-            low, high = np.percentile(convert_to_numpy(item[key]), [self.lower, self.upper])
-            item[key] = scaled(item[key], float(low), 1 / float(high - low) if high > low else 1.0)
+            volume = convert_to_numpy(item[key])[0]
+            inner = tuple(slice(*_around_the_middle(size, self.middle)) for size in volume.shape[:2])
+            low, high = np.percentile(volume[inner], [self.lower, self.upper])
+            item[key] = scaled(item[key], float(low), self.level / float(high - low) if high > low else 1.0)
         return item
 
 
@@ -120,3 +130,9 @@ def scaled(image: Any, low: float, slope: float) -> Any:
 def voxel_size(image: Any) -> tuple[float, ...]:
     """Voxel size in mm, 1 where the image carries none."""
     return tuple(np.asarray(image.pixdim, dtype=float)) if isinstance(image, MetaTensor) else (1.0, 1.0, 1.0)
+
+
+def _around_the_middle(size: int, part: float) -> tuple[int, int]:
+    """First and last index of a part of an axis; at least one voxel."""
+    start = min(round(size * (1 - part) / 2), (size - 1) // 2)
+    return start, size - start

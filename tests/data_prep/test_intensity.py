@@ -48,6 +48,18 @@ def test_percentiles_become_the_ends():
     assert scaled.meta["intensity_scale"] == pytest.approx(1 / 800, rel=1e-3)
 
 
+def test_the_middle_alone_is_measured():
+    array = np.full((40, 40, 3), 900.0)  # fat all around
+    array[10:30, 10:30] = 0
+    array[10:30, 15:30] = 100
+    scaled = NormalizePercentilesd("image", lower=1, upper=80, level=0.6, middle=0.5)(item(array))["image"]
+    assert scaled[0, 12, 20, 0] == pytest.approx(0.6)
+    assert scaled[0, 12, 12, 0] == 0
+    assert scaled[0, 2, 2, 0] == 1
+    with pytest.raises(ValueError, match="level and middle"):
+        NormalizePercentilesd("image", middle=0)
+
+
 @pytest.mark.parametrize(("lower", "upper"), [(50, 50), (90, 10), (-1, 99), (1, 101)])
 def test_percentiles_that_are_none_are_refused(lower, upper):
     with pytest.raises(ValueError, match="percentiles must be"):

@@ -128,6 +128,19 @@ def test_the_darker_part_of_a_box_is_the_wall_and_not_the_blood():
     assert not region[radius > 15].any()
 
 
+def test_fat_around_the_wall_does_not_make_the_blood_dark():
+    array = np.full((40, 40, 4), 1.0)  # fat, much brighter than the blood
+    i, j = np.indices((40, 40))
+    radius = np.hypot(i - 19.5, j - 19.5)
+    array[radius < 12.5] = 0.15
+    array[radius < 8] = 0.3
+    array[19:21, 19:21] = 0.0  # a dark speck
+    region = BoxRegiond("image", darker=True)({"image": image(array), "box": [[6, 34], [6, 34], [0, 4]]})["region"]
+    wall = (radius > 9.5) & (radius < 11)
+    assert (region[0].numpy()[wall] > 0).all()
+    assert not region[0].numpy()[(radius < 7) & (radius > 3)].any()
+
+
 def test_without_a_box_everything_is_the_region_and_a_wrong_box_is_named():
     scan = image(phantom()[0])
     assert BoxRegiond("image")({"image": scan})["region"].all()

@@ -50,9 +50,7 @@ def reprocess(
     with guarded(as_json=as_json, debug=debug):
         from pipelines.reprocess.run import reprocess as run_reprocess
 
-        run = run_reprocess(
-            source, output, bundle=bundle, site=site, workers=workers, dry_run=dry_run, debug=debug
-        )
+        run = run_reprocess(source, output, bundle=bundle, site=site, workers=workers, dry_run=dry_run, debug=debug)
     if as_json:
         typer.echo(run.model_dump_json(indent=2))
     else:

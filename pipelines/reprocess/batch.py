@@ -9,8 +9,8 @@ from multiprocessing.connection import wait
 
 from pipelines.problems import CommandError
 from pipelines.reprocess.ahead import Ahead
-from pipelines.reprocess.ledger import Ledger, State
 from pipelines.reprocess.leases import REASON, TAKEN_OVER, LeaseWatch
+from pipelines.reprocess.ledger import Ledger, State
 from pipelines.reprocess.plan import Task
 from pipelines.reprocess.process import OUTCOME, READY, STAGE, Settings, Target, WorkerProcess, serve
 from pipelines.reprocess.reasons import meaning

@@ -146,7 +146,11 @@ class DicomWriter:
         finding = self.exam.finding
         total = sum(lesion.volume_ml for lesion in finding.lesions)
         result = hd.sr.QualitativeEvaluation(name=_code(RESULT), value=_code(ABNORMAL if finding.abnormal else NORMAL))
-        measurements = [(SCORE, finding.score, NO_UNIT), (P_VALUE, finding.p_value, NO_UNIT), (VOLUME, total, MILLILITRE)]
+        measurements = [
+            (SCORE, finding.score, NO_UNIT),
+            (P_VALUE, finding.p_value, NO_UNIT),
+            (VOLUME, total, MILLILITRE),
+        ]
         return self._group("whole image", measurements, qualitative_evaluations=[result])
 
     def _lesion(self, index: int) -> Any:

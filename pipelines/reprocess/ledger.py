@@ -32,7 +32,7 @@ class State(StrEnum):
     WITHDRAWN = "withdrawn"  # no longer at its source, or for a model that is no longer asked for
 
 
-class Fenced(RuntimeError):
+class LeaseLostError(RuntimeError):
     """This worker's lease was taken over: what it made must not count."""
 
 
@@ -190,12 +190,12 @@ class Ledger:
             publish: brings the outputs to their place.
 
         Raises:
-            Fenced: the lease was taken over; nothing was published.
+            LeaseLostError: the lease was taken over; nothing was published.
         """
         with self.write() as connection:
             done = {"state": State.DONE.value, "owner": None, "code": None, "reason": None, "changed": now()}
             if not connection.execute(_held(lease).values(**done, **result)).rowcount:
-                raise Fenced(lease.key)
+                raise LeaseLostError(lease.key)
             _end(connection, lease, State.DONE.value)
             publish()
 
@@ -275,7 +275,7 @@ class Ledger:
         if source is not None:
             query = query.join(found, found.c.key == jobs.c.key).where(found.c.source == source)
         with self.read() as connection:
-            known: dict[str, int] = {state: number for state, number in connection.execute(query)}
+            known = {row[0]: int(row[1]) for row in connection.execute(query)}
         return {state.value: known.get(state.value, 0) for state in State}
 
     def release(self, rows: Iterable[Row]) -> int:

@@ -11,10 +11,10 @@ from pipelines.reprocess.ledger import FILE, Ledger, Row, State
 from pipelines.reprocess.reasons import is_final
 from pipelines.reprocess.site import load_site
 
-_COLUMNS = (
-    "key case kind input bundle version weights configuration state attempts code reason changed seconds score p_value "
-    "abnormal lesions volume_ml flags outputs timings"
-).split()
+_WHAT = ("key", "case", "kind", "input", "bundle", "version", "weights", "configuration")
+_HOW = ("state", "attempts", "code", "reason", "changed", "seconds")
+_RESULT = ("score", "p_value", "abnormal", "lesions", "volume_ml", "flags", "outputs", "timings")
+_COLUMNS = (*_WHAT, *_HOW, *_RESULT)
 
 
 def open_ledger(archive: Path, site: Path | None) -> Ledger:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.problems import causes
 from pipelines.reprocess.hashes import stamp
-from pipelines.reprocess.ledger import Fenced, Lease, Ledger, State
+from pipelines.reprocess.ledger import Lease, LeaseLostError, Ledger, State
 from pipelines.reprocess.outputs import write_outputs
 from pipelines.reprocess.owner import identity
 from pipelines.reprocess.plan import Task
@@ -79,7 +79,7 @@ class Worker:
         try:
             with self._alive(lease):
                 self._work(task, lease)
-        except Fenced:
+        except LeaseLostError:
             return Outcome(key=lease.key)
         except Exception as error:
             return self._failed(lease, error)

@@ -203,7 +203,7 @@ def _source_images(stack: Stack) -> list[Dataset]:
     """The headers of the source images, each file once, in the slices' order."""
     from pydicom import dcmread
 
-    images = []
+    images: list[Dataset] = []
     for source in dict.fromkeys(instance.source for instance in stack.instances):
         with source.open() as stream:
             images.append(dcmread(stream, stop_before_pixels=True))

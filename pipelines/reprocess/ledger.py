@@ -151,7 +151,7 @@ class Ledger:
             connection.execute(
                 update(jobs).where(jobs.c.key == job.key, jobs.c.state.in_(again)).values(**told_state, attempts=0)
             )
-            return State(connection.scalar(select(jobs.c.state).where(jobs.c.key == job.key)))
+            return State(str(connection.scalar(select(jobs.c.state).where(jobs.c.key == job.key))))
 
     def claim(self, key: str, owner: str) -> Lease | None:
         """A lease on a pending job; None where it is not pending any more."""

@@ -29,13 +29,16 @@ quarantine = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (reprocess, status, retry, export):
+    for command in (reprocess, receive, status, retry, export):
         app.command()(command)
     app.add_typer(quarantine)
 
 
 def reprocess(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder tree of DICOM series, NIfTI or NRRD files.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="Folder tree of DICOM series, NIfTI, NRRD; or a DICOMweb address."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="ARCHIVE", help="Folder for results and ledger.")],
     bundle: Bundle = None,
     site: SiteFile = None,
@@ -56,6 +59,49 @@ def reprocess(
     else:
         _tell(run)
     raise typer.Exit(int(run.exit_code))
+
+
+def receive(
+    inbox: Annotated[Path, typer.Argument(metavar="INBOX", help="Folder for the studies; a SOURCE for `reprocess`.")],
+    allow: Annotated[
+        list[str], typer.Option(metavar="TITLE", help="An AE title that may send; may stand several times.")
+    ],
+    title: Annotated[str, typer.Option(metavar="TITLE", help="Own AE title.")] = "HEALTHYTWIN",
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0: at all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 11112,
+    settle: Annotated[float, typer.Option(min=1, help="Seconds of quiet after which a study is complete.")] = 60,
+    most_mb: Annotated[float, typer.Option("--max-mb", min=1, help="Size of an image, MB.")] = 512,
+    free_gb: Annotated[float, typer.Option(min=0, help="GB of the disk that stay free.")] = 2,
+    debug: Debug = False,
+) -> None:
+    """Listen for images that a PACS or scanner sends by C-STORE, until Ctrl-C."""
+    with guarded(debug=debug):
+        import time
+
+        from pipelines.files import writable_folder
+        from pipelines.pacs.receive import Receiver
+
+        receiver = Receiver(
+            writable_folder(inbox),
+            title=title,
+            senders=allow,
+            address=(host, port),
+            settle=settle,
+            most_mb=most_mb,
+            free_gb=free_gb,
+        )
+        receiver.start()
+        typer.echo(f"{title} listens at {host}:{receiver.port} for {', '.join(allow)}", err=True)
+        try:
+            while True:
+                time.sleep(1)
+                if receiver.settle_all():
+                    numbers = ", ".join(
+                        f"{number} {what}" for what, number in sorted(receiver.counts.items()) if number
+                    )
+                    typer.echo(f"so far: {numbers}", err=True)
+        finally:
+            receiver.stop()
 
 
 def status(archive: Archive, site: SiteFile = None, as_json: Json = False, debug: Debug = False) -> None:
@@ -151,5 +197,11 @@ def _tell(run: ReprocessRecord) -> None:
     states = ", ".join(f"{number} {state}" for state, number in run.jobs.items() if number)
     verb = "to examine" if run.dry_run else "examined now"
     typer.echo(f"\n{states}; {run.examined} {verb}, {sum(run.skipped.values())} skipped, in {run.seconds:.1f} s")
+    if run.not_fetched:
+        typer.echo(f"{run.not_fetched} series did not come in full; the next run asks for them again", err=True)
+    if run.sent:
+        typer.echo("sending: " + ", ".join(f"{number} {what}" for what, number in run.sent.items() if number))
+    if run.send_problem:
+        typer.echo(f"{run.send_problem}; the next run tries again", err=True)
     if not run.dry_run:
         typer.echo(f"archive: {run.archive}")

@@ -12,9 +12,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.bundles import find_bundle
-from pipelines.console import progress_bar
+from pipelines.bundles import find_bundle, modalities
+from pipelines.console import progress_bar, waiting
 from pipelines.files import writable_folder
+from pipelines.pacs.deliver import REFUSED, WAITING, deliver
+from pipelines.pacs.fetch import SPOOL, fetch, is_web
+from pipelines.pacs.targets import target_of
 from pipelines.problems import CommandError, ExitCode
 from pipelines.reprocess.batch import Batch
 from pipelines.reprocess.hashes import FileHashes
@@ -52,17 +55,22 @@ class ReprocessRecord(BaseModel):
     jobs: dict[str, int] = Field(default_factory=dict, description="of this source, by state")
     skipped: dict[str, int] = Field(default_factory=dict, description="not for this bundle, by reason code")
     quarantined: list[RefusedRecord] = Field(default_factory=list)
+    not_fetched: int = Field(default=0, description="series that the DICOMweb service did not give in full")
+    sent: dict[str, int] = Field(default_factory=dict, description="DICOM objects: sent, refused, waiting")
+    send_problem: str = Field(default="", description="why some are waiting")
 
     @property
     def exit_code(self) -> ExitCode:
         """What the command ends with."""
         if not sum(self.jobs.values()):
             return ExitCode.NOTHING_FOUND
-        return ExitCode.DONE if self.jobs.get(State.DONE.value) == sum(self.jobs.values()) else ExitCode.SOME_FAILED
+        done = self.jobs.get(State.DONE.value) == sum(self.jobs.values())
+        unsent = self.sent.get(REFUSED, 0) + self.sent.get(WAITING, 0)
+        return ExitCode.DONE if done and not unsent and not self.not_fetched else ExitCode.SOME_FAILED
 
 
 def reprocess(
-    source: Path,
+    source: str | Path,
     archive: Path,
     *,
     bundle: Path | None = None,
@@ -72,10 +80,10 @@ def reprocess(
     debug: bool = False,
     target: Target = serve,
 ) -> ReprocessRecord:
-    """Do every job that follows from a folder tree and is not done yet.
+    """Do every job that follows from a source and is not done yet, and send what is to be sent.
 
     Args:
-        source: DICOM series, NIfTI and NRRD files.
+        source: a folder tree of DICOM series, NIfTI and NRRD files, or the address of a DICOMweb service.
         archive: the results; its ledger knows what is done.
         bundle: its folder; see `find_bundle`.
         site: the site file; None: defaults.
@@ -90,26 +98,43 @@ def reprocess(
     """
     started = time.perf_counter()
     rules = load_site(site)
+    web = is_web(str(source))
+    place = archive / SPOOL if web else Path(source)
+    if not web:
+        _check_place(place, archive)
+    model = Model.of(find_bundle(bundle), rules)
+    record = ReprocessRecord(archive=str(archive), dry_run=dry_run, bundle=model.bundle.model_dump())
+    with warnings.catch_warnings():
+        if not debug:
+            warnings.simplefilter("ignore")  # pydicom's warnings hold values of headers
+        if web and not dry_run:
+            record.not_fetched = _fetch(str(source), archive, model, rules)
+        if dry_run:
+            _rehearse(record, place, archive, model, rules)
+        else:
+            count = workers or max(1, (os.cpu_count() or 1) // 2)
+            threads = max(1, (os.cpu_count() or 1) // count)
+            settings = Settings(archive=archive, bundle=model.root, site=rules, threads=threads, debug=debug)
+            _work(record, place, model, settings, count, target)
+    record.seconds = round(time.perf_counter() - started, 3)
+    return record
+
+
+def _check_place(source: Path, archive: Path) -> None:
     if not source.exists():
         msg = f"{source}: there is no such file or folder"
         raise CommandError(msg)
     if source.resolve() == archive.resolve() or source.resolve() in archive.resolve().parents:
         msg = f"{archive}: lies in the source {source}, where its results would be taken for scans; choose another"
         raise CommandError(msg)
-    model = Model.of(find_bundle(bundle), rules)
-    record = ReprocessRecord(archive=str(archive), dry_run=dry_run, bundle=model.bundle.model_dump())
-    with warnings.catch_warnings():
-        if not debug:
-            warnings.simplefilter("ignore")  # pydicom's warnings hold values of headers
-        if dry_run:
-            _rehearse(record, source, archive, model, rules)
-        else:
-            count = workers or max(1, (os.cpu_count() or 1) // 2)
-            threads = max(1, (os.cpu_count() or 1) // count)
-            settings = Settings(archive=archive, bundle=model.root, site=rules, threads=threads, debug=debug)
-            _work(record, source, model, settings, count, target)
-    record.seconds = round(time.perf_counter() - started, 3)
-    return record
+
+
+def _fetch(url: str, archive: Path, model: Model, site: Site) -> int:
+    """Fetch what a DICOMweb service has for the model; how many series did not come in full."""
+    wanted = site.series.modalities or modalities(model.root) or ["MR", "CT", "PT"]
+    with waiting("fetching series"):
+        spool = writable_folder(archive) / SPOOL
+        return fetch(url, spool, modalities=wanted, free_gb=site.limits.free_gb).failed
 
 
 def _work(
@@ -128,6 +153,11 @@ def _work(
             _do(record, plan, ledger, store, settings, workers, target)
             ledger.settle(plan.name, looks, plan.keys, plan.skipped)
             skipped = dict(plan.skipped)
+        if site.send is not None:
+            counts, record.send_problem = deliver(
+                ledger, store, target_of(site.send), ledger.rows(State.DONE, source=plan.name)
+            )
+            record.sent = dict(counts)
         record.skipped = skipped
         record.jobs = ledger.counts(plan.name)
         rows = ledger.rows(State.QUARANTINED, source=plan.name)

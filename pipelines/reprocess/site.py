@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipelines.problems import CommandError
 
@@ -65,12 +65,36 @@ class Limits(_Part):
     )
 
 
+class StoreNode(_Part):
+    """A C-STORE provider."""
+
+    host: str = Field(min_length=1)
+    port: Annotated[int, Field(ge=1, le=65535)]
+    title: str = Field(min_length=1, max_length=16, description="its AE title")
+    calling_title: str = Field(default="HEALTHYTWIN", min_length=1, max_length=16, description="ours")
+
+
+class SendRules(_Part):
+    """Where segmentations and reports are sent: one of the two."""
+
+    stow: str | None = Field(default=None, pattern="^https?://[^@]+$", description="address of a DICOMweb service")
+    store: StoreNode | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> SendRules:
+        if (self.stow is None) == (self.store is None):
+            msg = "name either stow or store"
+            raise ValueError(msg)
+        return self
+
+
 class Site(_Part):
     """One site's settings; every one has a default."""
 
     series: SeriesRules = SeriesRules()
     outputs: OutputRules = OutputRules()
     limits: Limits = Limits()
+    send: SendRules | None = Field(default=None, description="null: nothing is sent")
     device: str | None = Field(default=None, description="cpu, cuda, cuda:1; null: cuda where there is one")
     ledger: str | None = Field(default=None, description="SQLAlchemy URL; null: ledger.sqlite in the archive")
 

@@ -57,7 +57,7 @@ class Store:
         manifest = {**content, "files": {path.name: _digest(path) for path in paths}}
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         for path in (*paths, folder / MANIFEST, folder):
-            _sync(path)
+            sync(path)
         return manifest
 
     def publish(self, lease: Lease) -> None:
@@ -66,7 +66,7 @@ class Store:
         if target.exists():
             target.rename(source.with_name(f"{source.name}.old"))
         source.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
         shutil.rmtree(source.with_name(f"{source.name}.old"), ignore_errors=True)
 
     def published(self, key: str) -> dict[str, Any] | None:
@@ -110,7 +110,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Bring a file's content, or a folder's entries, to the disk (POSIX; elsewhere a folder cannot be synced)."""
     if path.is_dir() and os.name != "posix":
         return

@@ -93,6 +93,18 @@ found = Table(
     Column("key", String(64), ForeignKey("jobs.key"), primary_key=True, index=True),
 )
 
+# What an archive of images said of every object that was sent to it.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("key", String(64), ForeignKey("jobs.key"), primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("target", String(256), primary_key=True),
+    Column("state", String(12), nullable=False),
+    Column("reason", String(256)),
+    Column("changed", String(32), nullable=False),
+)
+
 settings = Table("settings", metadata, Column("name", String(32), primary_key=True), Column("value", String(128)))
 
 

@@ -38,7 +38,8 @@ def test_a_disk_that_fills_up_loses_nothing(bench: Bench, source: Path, small_di
     (bench.archive / "cases").symlink_to(small_disk / "cases")
     for name in ("partial", "cases"):
         (small_disk / name).mkdir()
-    (small_disk / "filler").write_bytes(bytes(520_000))
+    with pytest.raises(OSError, match="No space left"):
+        (small_disk / "filler").write_bytes(bytes(700_000))
     outcomes = bench.work(source)
     assert {outcome.state for outcome in outcomes} == {State.PENDING}
     assert {outcome.halt for outcome in outcomes} == {"nothing can be written: No space left on device"}

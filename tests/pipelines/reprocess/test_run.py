@@ -103,7 +103,7 @@ def test_export(healthytwin: Run, bench: Bench, source: Path, tmp_path: Path) ->
     bench.work(source)
     assert healthytwin("export", bench.archive, "-o", tmp_path / "all.csv").exit_code == 0
     assert healthytwin("export", bench.archive, "-o", tmp_path / "all.parquet").exit_code == 0
-    rows = list(csv.DictReader((tmp_path / "all.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "all.csv").read_text().splitlines()))
     table = pyarrow.parquet.read_table(tmp_path / "all.parquet").to_pylist()
     assert [row["key"] for row in rows] == [row["key"] for row in table]
     assert [float(row["score"]) for row in rows] == [row["score"] for row in table]
@@ -133,5 +133,6 @@ def test_a_full_disk_stops_new_work_and_loses_nothing(
     with pytest.raises(CommandError, match=r"keeps 1e\+06 GB free"):
         reprocess(source, archive, bundle=identity_bundle, site=tmp_path / "site.yaml")
     ledger = Ledger.of(archive)
-    assert ledger.counts()["pending"] == 3
+    counts = {state: number for state, number in ledger.counts().items() if number}
+    assert set(counts) == {"pending"}  # what was not planned yet, the next run finds
     ledger.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections import Counter
@@ -116,19 +117,25 @@ class Plan:
                 yield task
 
     def _task(self, case: Case) -> Task:
-        sources = _sources(case)
         code = case.series.code if case.series is not None else ""
         try:
-            if not sources:
-                raise FileNotFoundError
-            content, stamps = self.hashes.content(sources)
+            content, stamps = self._content(case)
         except OSError:
             content, stamps, code = self.hashes.path_key(case.image), [], code or "UNREADABLE"
         dicom = case.series is not None and case.series.kind == "dicom"
         name = case.series.name if dicom and case.series is not None else content[:_NAME]
         job = self._job(name=name, content=content, kind=case.series.kind if case.series is not None else "nifti")
         case = replace(case, name=name)
-        return Task(job=job, case=case, stamps=tuple(stamps), code=code, reason=meaning(code) if code else "")
+        return Task(job=job, case=case, stamps=tuple(sorted(stamps)), code=code, reason=meaning(code) if code else "")
+
+    def _content(self, case: Case) -> tuple[str, list[Stamp]]:
+        """The hash of a case's content, and the stamps of its files; raises `OSError`."""
+        if case.series is not None and case.series.stack is not None:
+            return self.hashes.stack(case.series.stack)
+        sources = _sources(case)
+        if not sources:
+            raise FileNotFoundError(errno.ENOENT, "too many to list, or none")
+        return self.hashes.files(sources)
 
     def _job(self, *, name: str, content: str, kind: str) -> Job:
         bundle = self.model.bundle

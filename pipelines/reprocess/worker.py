@@ -118,7 +118,7 @@ class Worker:
         volume = task.case.volume(allow_gaps=self.site.series.allow_gaps)
         series = task.case.series
         sources = series.sources if series is not None else ()
-        if sources and tuple(map(stamp, sources)) != task.stamps:
+        if sources and tuple(sorted(map(stamp, sources))) != task.stamps:
             raise CaseError("CHANGED")
         return volume
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from archive import FAMILY_NAME, Bench
+from archive import FAMILY_NAME, Bench, dicom_series
 from bright import head, write_nifti
 from typer.testing import Result
 
@@ -81,11 +81,33 @@ def test_an_unchanged_file_is_not_read_again(bench: Bench, source: Path, monkeyp
 
     keys = [task.job.key for task in bench.plan(source).tasks()]
     looks = bench.plan(source).snapshot()
-    monkeypatch.setattr(hashes, "_digest", lambda source: pytest.fail(f"{source} was read again"))
+    for name in ("_digest", "_pixels"):
+        monkeypatch.setattr(hashes, name, lambda source: pytest.fail(f"{source} was read again"))
     assert [task.job.key for task in bench.plan(source).tasks()] == keys
     assert bench.plan(source).snapshot() == looks
     write_nifti(source / "c" / f"{FAMILY_NAME}.nii.gz", head())
     assert bench.plan(source).snapshot() != looks
+
+
+def test_a_dicom_series_is_one_input_however_its_headers_are_written(bench: Bench, tmp_path: Path) -> None:
+    import shutil
+
+    from pydicom import dcmread
+    from pydicom.uid import ImplicitVRLittleEndian
+
+    one = dicom_series(tmp_path / "one", lesion=True)
+    two, three = (Path(shutil.copytree(one, tmp_path / name)) for name in ("two", "three"))
+    for path in two.iterdir():
+        image = dcmread(path)
+        image.InstitutionName = "of the archive that it went through"
+        image.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        image.save_as(path.with_name(f"renamed-{path.name}"), implicit_vr=True, little_endian=True)
+        path.unlink()
+    image = dcmread(three / "IM0004.dcm")
+    image.PixelData = image.PixelData[:-2] + b"\1\0"
+    image.save_as(three / "IM0004.dcm")
+    keys = [[task.job.key for task in bench.plan(folder).tasks()] for folder in (one, two, three)]
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_rules_of_the_site_decide_what_counts(bench: Bench, source: Path) -> None:

@@ -19,6 +19,7 @@ from pipelines.reprocess.tables import SCHEMA, attempts, connect, found, jobs, m
 
 FILE = "ledger.sqlite"
 Row = dict[str, Any]
+_MAKING = 0x68746C67  # of the lock under which tables are made
 _MANY = 500  # keys in one question to the database
 
 
@@ -89,6 +90,8 @@ class Ledger:
             with told():
                 self._reader, self._writer = engine, engine.execution_options(write=True)
                 with self.write() as connection:
+                    if connection.dialect.name == "postgresql":  # where two may make the tables at once
+                        connection.execute(select(func.pg_advisory_xact_lock(_MAKING)))
                     metadata.create_all(connection)
                     self._ignore(connection, settings, [{"name": "schema", "value": SCHEMA}])
                 version = self.setting("schema")

@@ -35,14 +35,15 @@ class Count:
     attempts: int
 
 
-def count(archive: Path, expected: int) -> Count:
+def count(archive: Path, expected: int, *, url: str | None = None) -> Count:
     """Look at every job and every file of an archive.
 
     Args:
         archive: its folder.
         expected: jobs that should be done.
+        url: of its ledger; None: the file in it.
     """
-    ledger, store = Ledger.of(archive), Store(archive)
+    ledger, store = Ledger.of(archive, url), Store(archive)
     done = ledger.rows(State.DONE)
     history = ledger.history()
     successes = Counter(attempt["key"] for attempt in history if attempt["outcome"] == "done")

@@ -72,7 +72,7 @@ def _send(store: Store, target: Target, row: Row, kinds: list[str]) -> dict[str,
 
 
 def _note(ledger: Ledger, target: Target, row: Row, answers: dict[str, Answer]) -> None:
-    with ledger.write() as connection:
+    with ledger.write(alone=True) as connection:
         for kind, answer in answers.items():
             where = (deliveries.c.key == row["key"], deliveries.c.kind == kind, deliveries.c.target == target.name)
             connection.execute(deliveries.delete().where(*where))

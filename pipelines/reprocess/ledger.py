@@ -19,7 +19,7 @@ from pipelines.reprocess.tables import SCHEMA, attempts, connect, found, jobs, m
 
 FILE = "ledger.sqlite"
 Row = dict[str, Any]
-_MAKING = 0x68746C67  # of the lock under which tables are made
+_ALONE = 0x68746C67  # PostgreSQL's advisory lock for what replaces several rows
 _MANY = 500  # keys in one question to the database
 
 
@@ -89,9 +89,7 @@ class Ledger:
             engine = connect(url, wait=wait)
             with told():
                 self._reader, self._writer = engine, engine.execution_options(write=True)
-                with self.write() as connection:
-                    if connection.dialect.name == "postgresql":  # where two may make the tables at once
-                        connection.execute(select(func.pg_advisory_xact_lock(_MAKING)))
+                with self.write(alone=True) as connection:
                     metadata.create_all(connection)
                     self._ignore(connection, settings, [{"name": "schema", "value": SCHEMA}])
                 version = self.setting("schema")
@@ -112,9 +110,15 @@ class Ledger:
         self._reader.dispose()
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that may write."""
+    def write(self, *, alone: bool = False) -> Iterator[Connection]:
+        """A transaction that may write.
+
+        Args:
+            alone: no other transaction of this kind at the same time, as it always is in SQLite.
+        """
         with told(), self._writer.begin() as connection:
+            if alone and connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(_ALONE)))
             yield connection
 
     @contextmanager
@@ -298,7 +302,7 @@ class Ledger:
     def settle(self, source: str, snapshot: str, keys: Iterable[str], skipped: Mapping[str, int]) -> None:
         """Note what a source holds; what it held before and is neither done nor running is withdrawn."""
         now_there = set(keys)
-        with self.write() as connection:
+        with self.write(alone=True) as connection:
             before = set(connection.scalars(select(found.c.key).where(found.c.source == source)))
             connection.execute(found.delete().where(found.c.source == source))
             if now_there:

@@ -194,11 +194,17 @@ def _do(
 
         before = ledger.counts()[State.DONE.value]
         batch = Batch(ledger, store, settings, workers=workers, target=target, on_news=on_news)
-        names = store.partials()
         batch.watch.take_over()
-        store.sweep(names, ledger.leases())
+        _sweep(ledger, store)
         batch.run(plan.tasks())
+        _sweep(ledger, store)
         record.examined = ledger.counts()[State.DONE.value] - before
+
+
+def _sweep(ledger: Ledger, store: Store) -> None:
+    """Remove what killed workers left; folders are listed before leases, so that none is younger than they are."""
+    names = store.partials()
+    store.sweep(names, ledger.leases())
 
 
 def _rehearse(record: ReprocessRecord, source: Path, archive: Path, model: Model, site: Site) -> None:

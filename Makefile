@@ -10,7 +10,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test lint bench fuzz train evaluate families clean
+.PHONY: help demo test lint bench fuzz soak train evaluate families clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z]+:.*##' Makefile | awk -F ':.*## +' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -45,6 +45,9 @@ bench: $(VENV)/installed  ## inference against the bare network, scanning agains
 
 fuzz: $(VENV)/installed  ## 20,000 damaged inputs through the reader: none may crash, hang, swell or raise anything else
 	$(BIN)/python -m tests.fuzz
+
+soak: $(VENV)/installed  ## 2,000 studies through `reprocess` under 1,000 kills: none lost, none done twice, none in part
+	$(BIN)/python -m tests.soak
 
 train: $(VENV)/installed  ## train and calibrate the shipped bundle again, in place
 	$(BIN)/python -m monai.bundle run --config_file $(BUNDLE)/configs/train.yaml \

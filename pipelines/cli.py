@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines import archive_cli
 from pipelines.problems import ExitCode, guarded
 
 if TYPE_CHECKING:
@@ -371,6 +372,9 @@ def evaluate(
         run = run_evaluate(datalist, output, bundle=bundle, section=section, report=report)
     _tell(run, as_json=as_json)
     raise typer.Exit(int(run.exit_code))
+
+
+archive_cli.register(app)
 
 
 def main() -> None:

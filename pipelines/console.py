@@ -148,6 +148,16 @@ def print_measures(rows: list[Measure]) -> None:
     Console().print(table)
 
 
+def print_rows(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """A plain table on standard output."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
 def _cells(case: CaseRecord) -> tuple[Text | str, ...]:
     if case.status == "skipped":
         return Text(f"skipped: {case.reason} [{case.code}]", style="bright_black"), "", "", "", ""

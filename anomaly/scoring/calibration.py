@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from anomaly.metrics.histogram import ScoreHistogram
+if TYPE_CHECKING:
+    from anomaly.metrics.histogram import ScoreHistogram
 
 
 class Calibration(BaseModel):

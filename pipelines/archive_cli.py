@@ -1,0 +1,207 @@
+"""The commands of the hospital batch: `reprocess`, `status`, `retry`, `quarantine`, `export`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.problems import guarded
+
+if TYPE_CHECKING:
+    from pipelines.reprocess.run import ReprocessRecord
+
+Archive = Annotated[Path, typer.Argument(metavar="ARCHIVE", help="Folder that `reprocess -o` made.")]
+Bundle = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The bundle to run. [default: $HEALTHYTWIN_BUNDLE or the one that is shipped]"),
+]
+SiteFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings of the site, YAML.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Debug = Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")]
+
+quarantine = typer.Typer(
+    name="quarantine", no_args_is_help=True, rich_markup_mode=None, help="Cases that could not be done, and why."
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (reprocess, receive, status, retry, export):
+        app.command()(command)
+    app.add_typer(quarantine)
+
+
+def reprocess(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="Folder tree of DICOM series, NIfTI, NRRD; or a DICOMweb address."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="ARCHIVE", help="Folder for results and ledger.")],
+    bundle: Bundle = None,
+    site: SiteFile = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes. [default: one for two cores, at least one]")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and do nothing.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Work through an archive overnight: stop it at any time, start it again, every study is done once."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.reprocess.run import reprocess as run_reprocess
+
+        run = run_reprocess(source, output, bundle=bundle, site=site, workers=workers, dry_run=dry_run, debug=debug)
+    if as_json:
+        typer.echo(run.model_dump_json(indent=2))
+    else:
+        _tell(run)
+    raise typer.Exit(int(run.exit_code))
+
+
+def receive(
+    inbox: Annotated[Path, typer.Argument(metavar="INBOX", help="Folder for the studies; a SOURCE for `reprocess`.")],
+    allow: Annotated[
+        list[str], typer.Option(metavar="TITLE", help="An AE title that may send; may stand several times.")
+    ],
+    title: Annotated[str, typer.Option(metavar="TITLE", help="Own AE title.")] = "HEALTHYTWIN",
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0: at all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 11112,
+    settle: Annotated[float, typer.Option(min=1, help="Seconds of quiet after which a study is complete.")] = 60,
+    most_mb: Annotated[float, typer.Option("--max-mb", min=1, help="Size of an image, MB.")] = 512,
+    free_gb: Annotated[float, typer.Option(min=0, help="GB of the disk that stay free.")] = 2,
+    debug: Debug = False,
+) -> None:
+    """Listen for images that a PACS or scanner sends by C-STORE, until Ctrl-C."""
+    with guarded(debug=debug):
+        import time
+
+        from pipelines.files import writable_folder
+        from pipelines.pacs.receive import Receiver
+
+        receiver = Receiver(
+            writable_folder(inbox),
+            title=title,
+            senders=allow,
+            address=(host, port),
+            settle=settle,
+            most_mb=most_mb,
+            free_gb=free_gb,
+        )
+        receiver.start()
+        typer.echo(f"{title} listens at {host}:{receiver.port} for {', '.join(allow)}", err=True)
+        try:
+            while True:
+                time.sleep(1)
+                if receiver.settle_all():
+                    numbers = ", ".join(
+                        f"{number} {what}" for what, number in sorted(receiver.counts.items()) if number
+                    )
+                    typer.echo(f"so far: {numbers}", err=True)
+        finally:
+            receiver.stop()
+
+
+def status(archive: Archive, site: SiteFile = None, as_json: Json = False, debug: Debug = False) -> None:
+    """Tell how many jobs of an archive are in which state, and what is being worked on."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.reprocess import manage
+
+        told = manage.status(archive, site=site)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+    else:
+        from pipelines import console
+
+        console.print_rows(("state", "jobs"), [(state, str(number)) for state, number in told["jobs"].items()])
+        for running in told["running"]:
+            typer.echo(f"running: {running['case']}, attempt {running['attempts']}, since {running['changed']}")
+
+
+def retry(
+    archive: Archive,
+    cases: Annotated[list[str] | None, typer.Argument(metavar="[CASE]...", help="Cases. [default: all]")] = None,
+    site: SiteFile = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Let quarantined cases be tried again whose reason may have passed: a worker that died, a share that was gone."""
+    _release(archive, cases or None, site, as_json=as_json, debug=debug, passing_only=True)
+
+
+@quarantine.command(name="list")
+def list_quarantined(archive: Archive, site: SiteFile = None, as_json: Json = False, debug: Debug = False) -> None:
+    """List the quarantined cases with their reasons."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.reprocess import manage
+
+        rows = manage.quarantined(archive, site=site)
+    if as_json:
+        typer.echo(json.dumps({"quarantined": rows}, indent=2))
+        return
+    from pipelines import console
+
+    cells = [(row["case"], row["code"], str(row["attempts"]), row["reason"], row["remedy"]) for row in rows]
+    console.print_rows(("case", "code", "attempts", "reason", "what helps"), cells)
+
+
+@quarantine.command()
+def release(
+    archive: Archive,
+    cases: Annotated[list[str], typer.Argument(metavar="CASE...", help="Cases, or beginnings of job keys.")],
+    site: SiteFile = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Let quarantined cases be tried again, whatever their reason."""
+    _release(archive, cases, site, as_json=as_json, debug=debug)
+
+
+def export(
+    archive: Archive,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="A .csv or .parquet file.")],
+    site: SiteFile = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write one row a job (state, score, lesions, reason, timings) as CSV or Parquet."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.reprocess import manage
+
+        rows = manage.export(archive, output, site=site)
+    typer.echo(json.dumps({"rows": rows, "output": str(output)}, indent=2) if as_json else f"{rows} jobs: {output}")
+
+
+def _release(
+    archive: Path, cases: list[str] | None, site: Path | None, *, as_json: bool, debug: bool, passing_only: bool = False
+) -> None:
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.reprocess import manage
+
+        number = manage.release(archive, cases, site=site, passing_only=passing_only)
+    told: dict[str, Any] = {"released": number}
+    typer.echo(json.dumps(told, indent=2) if as_json else f"{number} cases will be tried again by the next run")
+
+
+def _tell(run: ReprocessRecord) -> None:
+    from pipelines import console
+
+    if not sum(run.jobs.values()):
+        typer.echo("nothing to do: no image file and no DICOM series found", err=True)
+        return
+    rows = [(refused.case, refused.code, refused.reason) for refused in run.quarantined]
+    if rows:
+        console.print_rows(("quarantined", "code", "reason"), rows)
+    states = ", ".join(f"{number} {state}" for state, number in run.jobs.items() if number)
+    verb = "to examine" if run.dry_run else "examined now"
+    typer.echo(f"\n{states}; {run.examined} {verb}, {sum(run.skipped.values())} skipped, in {run.seconds:.1f} s")
+    if run.not_fetched:
+        typer.echo(f"{run.not_fetched} series did not come in full; the next run asks for them again", err=True)
+    if run.sent:
+        typer.echo("sending: " + ", ".join(f"{number} {what}" for what, number in run.sent.items() if number))
+    if run.send_problem:
+        typer.echo(f"{run.send_problem}; the next run tries again", err=True)
+    if not run.dry_run:
+        typer.echo(f"archive: {run.archive}")

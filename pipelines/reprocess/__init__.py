@@ -1,0 +1,1 @@
+"""The hospital batch: an archive reprocessed, resumable at any point, every study once."""

@@ -1,0 +1,169 @@
+"""`Batch`: the coordinator. It hands tasks to workers, replaces dead ones, and keeps the bounds."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from multiprocessing.connection import wait
+
+from pipelines.problems import CommandError
+from pipelines.reprocess.ahead import Ahead
+from pipelines.reprocess.leases import REASON, TAKEN_OVER, LeaseWatch
+from pipelines.reprocess.ledger import Ledger, State
+from pipelines.reprocess.plan import Task
+from pipelines.reprocess.process import OUTCOME, READY, STAGE, Settings, Target, WorkerProcess, serve
+from pipelines.reprocess.reasons import meaning
+from pipelines.reprocess.store import Store
+from pipelines.reprocess.worker import Outcome
+
+_TICK = 0.25  # seconds between looks at leases, time-outs and the disk
+_FALSE_STARTS = 3  # workers in a row that end before they are ready
+OnNews = Callable[[Task, State], None]
+
+
+class Batch:
+    """Works through tasks until each is done or quarantined, here or by another run on the same ledger.
+
+    Args:
+        ledger: the truth.
+        store: of the archive.
+        settings: of worker processes.
+        workers: how many.
+        target: body of a worker process.
+        on_news: called with a task and the state that its job came to, or was found in.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: Store,
+        settings: Settings,
+        *,
+        workers: int,
+        target: Target = serve,
+        on_news: OnNews = lambda _task, _state: None,
+    ) -> None:
+        self.ledger, self.store, self.settings = ledger, store, settings
+        self.count, self.target, self.on_news = workers, target, on_news
+        self.limits = settings.site.limits
+        self.watch = LeaseWatch(ledger, patience=self.limits.lease_seconds, most=self.limits.attempts)
+        self.workers: list[WorkerProcess] = []
+        self.waiting: deque[Task] = deque()
+        self.elsewhere: dict[str, Task] = {}  # under another run's lease, or a dead worker's
+        self.halt = ""  # why nothing new is begun
+        self._false_starts = 0
+        self._looked = 0.0
+
+    def run(self, tasks: Iterable[Task]) -> None:
+        """Do all tasks.
+
+        Raises:
+            CommandError: the target or the ledger cannot be used, or workers cannot start. What was not done is
+                pending.
+        """
+        planned = Ahead(tasks, most=4 * self.count)
+        try:
+            while not self._finished(planned):
+                self._fill(planned)
+                self._hand_out()
+                self._listen()
+                self._look_around()
+        finally:
+            planned.close()
+            self._end()
+        if self.halt:
+            raise CommandError(self.halt)
+
+    def _finished(self, planned: Ahead[Task]) -> bool:
+        if any(worker.task is not None for worker in self.workers):
+            return False
+        return bool(self.halt) or (planned.over and not self.waiting and not self.elsewhere)
+
+    def _fill(self, planned: Ahead[Task]) -> None:
+        """Take planned tasks into the ledger, as many as workers may soon ask for."""
+        while not self.halt and len(self.waiting) < 2 * self.count and (task := planned.take()) is not None:
+            self._sort(task, self.ledger.enter(task.job, code=task.code, reason=task.reason))
+
+    def _sort(self, task: Task, state: State) -> None:
+        """Put a task where its job's state says that it belongs."""
+        self.elsewhere.pop(task.job.key, None)
+        if state is State.PENDING:
+            self.waiting.append(task)
+        elif state is State.RUNNING:
+            self.elsewhere[task.job.key] = task
+        else:
+            self.on_news(task, state)
+
+    def _hand_out(self) -> None:
+        """Give idle workers a task, and start workers while there are tasks for them."""
+        if self.halt or not self.waiting:
+            return
+        if self.store.free_gb() < self.limits.free_gb:
+            self.halt = (
+                f"{self.store.free_gb():.1f} GB are free on the archive's disk, and the site file keeps "
+                f"{self.limits.free_gb:g} GB free (limits.free_gb); make room and start again"
+            )
+            return
+        for worker in self.workers:
+            if worker.idle and self.waiting:
+                worker.give(self.waiting.popleft())
+        if len(self.workers) < self.count and self.waiting:
+            self.workers.append(WorkerProcess(self.settings, self.target))
+
+    def _listen(self) -> None:
+        """Wait for news, and take it in."""
+        wait([one for worker in self.workers for one in worker.waitables], timeout=_TICK / 10)
+        for worker in list(self.workers):
+            dead = worker.dead  # before the messages: what it said at its end must be heard
+            for kind, said in worker.messages():
+                self._hear(worker, kind, said)
+            if dead:
+                self._bury(worker, TAKEN_OVER)
+
+    def _hear(self, worker: WorkerProcess, kind: str, said: object) -> None:
+        if kind == READY:
+            worker.ready, self._false_starts = True, 0
+        elif kind == OUTCOME and isinstance(said, Outcome) and worker.task is not None:
+            task, worker.task = worker.task, None
+            self.halt = self.halt or said.halt
+            self._sort(task, said.state or State.RUNNING)
+        elif kind != STAGE:
+            self.halt = self.halt or str(said)
+
+    def _bury(self, worker: WorkerProcess, code: str) -> None:
+        """End a worker and its lease."""
+        self.workers.remove(worker)
+        worker.end(kill=True)
+        reason = REASON if code == TAKEN_OVER else meaning(code)
+        for lease in self.ledger.leases():
+            if lease.owner == worker.owner:
+                self.ledger.fail(lease, code=code, reason=reason, most=self.limits.attempts)
+        if worker.task is not None:
+            self.elsewhere[worker.task.job.key] = worker.task
+        if not worker.ready:
+            self._false_starts += 1
+            if self._false_starts >= _FALSE_STARTS:
+                self.halt = self.halt or f"{_FALSE_STARTS} workers in a row ended before they were ready"
+
+    def _look_around(self) -> None:
+        """Now and then: end workers that take too long, take silent leases over, see what became of others' jobs."""
+        if time.monotonic() - self._looked < _TICK:
+            return
+        self._looked = time.monotonic()
+        for worker in [worker for worker in self.workers if worker.seconds > self.limits.case_seconds]:
+            self._bury(worker, "TIME_OUT")
+        if self.elsewhere:
+            self.watch.take_over()
+            for key, state in self.ledger.states(list(self.elsewhere)).items():
+                self._sort(self.elsewhere[key], state)
+
+    def _end(self) -> None:
+        """Let idle workers go; what busy ones have is given back."""
+        for worker in self.workers:
+            busy = worker.task is not None
+            worker.end(kill=busy)
+            for lease in self.ledger.leases() if busy else ():
+                if lease.owner == worker.owner:
+                    self.ledger.give_back(lease, code="STOPPED")
+        self.workers.clear()

@@ -1,0 +1,166 @@
+"""From a folder tree to jobs: what the gate lets through is to be done, what it refuses is quarantined."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.reprocess.hashes import FileHashes, Stamp, snapshot
+from pipelines.reprocess.ledger import Job
+from pipelines.reprocess.reasons import meaning
+from pipelines.reprocess.site import Site
+
+if TYPE_CHECKING:
+    from anomaly.finding import BundleId
+    from data_prep import Case
+    from data_prep.source import Source
+
+_NAME = 12  # characters of a hash that name a case, as for DICOM in `detect`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """Which model runs, and with which configuration.
+
+    Args:
+        root: the bundle's folder.
+        bundle: its name, version and weights.
+        configuration: SHA-256 of the site's settings and of the bundle's own, as far as they decide a result.
+    """
+
+    root: Path
+    bundle: BundleId
+    configuration: str
+
+    @classmethod
+    def of(cls, root: Path, site: Site) -> Model:
+        """The model of a bundle at a site; raises `BundleError` where its files do not belong together."""
+        from anomaly.bundle import CALIBRATION, bundle_id, load_calibration
+
+        digest = hashlib.sha256(site.configuration.encode())
+        for name in ("configs/inference.yaml", CALIBRATION):
+            path = root / name
+            digest.update(path.read_bytes() if path.is_file() else b"")
+        return cls(root=root, bundle=bundle_id(root, load_calibration(root)), configuration=digest.hexdigest())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A job with its input.
+
+    Args:
+        job: what the ledger knows of it.
+        case: where the input is; never in the ledger, for paths may name patients.
+        stamps: of the input's files, as they were when they were hashed.
+        code: why the gate refuses it; "" where it is to be done.
+        reason: of the code.
+    """
+
+    job: Job
+    case: Case
+    stamps: tuple[Stamp, ...] = ()
+    code: str = ""
+    reason: str = ""
+
+
+class Plan:
+    """The tasks that follow from a folder tree.
+
+    Args:
+        source: the folder.
+        model: that is to run.
+        site: which series count.
+        hashes: of files.
+    """
+
+    def __init__(self, source: Path, *, model: Model, site: Site, hashes: FileHashes) -> None:
+        from pipelines.bundles import modalities
+
+        self.source, self.model, self.site, self.hashes = source, model, site, hashes
+        self.modalities = site.series.modalities or modalities(model.root)
+        self.skipped: Counter[str] = Counter()
+        self.keys: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """Of the source, as the ledger knows it."""
+        return self.hashes.path_key(self.source.resolve())
+
+    def snapshot(self) -> str:
+        """What the source looks like now; "" where that cannot be told without reading it."""
+        if not self.source.is_dir() or (self.source / "dataset.json").exists():
+            return ""
+        rules = self.site.series.model_dump_json()
+        told = [self.model.bundle.model_dump_json(), self.model.configuration, rules, str(self.modalities)]
+        return snapshot([self.source], "\0".join(told))
+
+    def tasks(self) -> Iterator[Task]:
+        """Every task, once for every content; `skipped` and `keys` are complete at the end."""
+        from pipelines.gather import gather_cases
+
+        rules = self.site.series
+        cases, records = gather_cases([self.source], allow_gaps=rules.allow_gaps, modalities=self.modalities)
+        self.skipped.update(record.code or "" for record in records)
+        for case in cases:
+            if case.series is not None and case.series.shape and case.series.shape[-1] < rules.min_slices:
+                self.skipped["TOO_FEW_SLICES"] += 1
+                continue
+            task = self._task(case)
+            if task.job.key not in self.keys:
+                self.keys.add(task.job.key)
+                yield task
+
+    def _task(self, case: Case) -> Task:
+        code = case.series.code if case.series is not None else ""
+        try:
+            content, stamps = self._content(case)
+        except OSError:
+            content, stamps, code = self.hashes.path_key(case.image), [], code or "UNREADABLE"
+        dicom = case.series is not None and case.series.kind == "dicom"
+        name = case.series.name if dicom and case.series is not None else content[:_NAME]
+        job = self._job(name=name, content=content, kind=case.series.kind if case.series is not None else "nifti")
+        case = replace(case, name=name)
+        return Task(job=job, case=case, stamps=tuple(sorted(stamps)), code=code, reason=meaning(code) if code else "")
+
+    def _content(self, case: Case) -> tuple[str, list[Stamp]]:
+        """The hash of a case's content, and the stamps of its files; raises `OSError`."""
+        if case.series is not None and case.series.stack is not None:
+            return self.hashes.stack(case.series.stack)
+        sources = _sources(case)
+        if not sources:
+            raise FileNotFoundError(errno.ENOENT, "too many to list, or none")
+        return self.hashes.files(sources)
+
+    def _job(self, *, name: str, content: str, kind: str) -> Job:
+        bundle = self.model.bundle
+        told = {
+            "input": content,
+            "volume": name if kind == "dicom" else "",  # a file or series may hold several
+            "bundle": bundle.name,
+            "version": bundle.version,
+            "weights": bundle.weights_sha256,
+            "configuration": self.model.configuration,
+        }
+        return Job(
+            key=hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest(),
+            name=name,
+            input=content,
+            kind=kind,
+            bundle=bundle.name,
+            version=bundle.version,
+            weights=bundle.weights_sha256,
+            configuration=self.model.configuration,
+        )
+
+
+def _sources(case: Case) -> tuple[Source, ...]:
+    """The files of a case; none where they are too many to list."""
+    from data_prep.source import Source
+
+    return case.series.sources if case.series is not None else (Source(Path(case.image)),)

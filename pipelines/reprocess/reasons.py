@@ -1,0 +1,64 @@
+"""Why a case was not done, in sentences that hold no word from the input: file names may name patients."""
+
+from __future__ import annotations
+
+import errno
+
+_OURS = {
+    "WORKER_DIED": "the worker that had this case ended without a result",
+    "TIME_OUT": "the case took longer than the site allows, and its worker was ended",
+    "CHANGED": "the files changed while they were read; the next run takes them as they are then",
+    "SEG_FAILED": "no DICOM segmentation can be made of this series' headers",
+    "SR_FAILED": "no DICOM structured report can be made of this series' headers",
+    "MemoryError": "there was not enough memory for this case",
+}
+_SITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # faults of the target, not of a case
+
+
+class CaseError(RuntimeError):
+    """A case that cannot be done for a known reason.
+
+    Args:
+        code: one of those that `meaning` knows.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type[CaseError], tuple[str]]:
+        """So that it survives the way back from a worker process."""
+        return type(self), (self.code,)
+
+
+def meaning(code: str) -> str:
+    """What a reason code means.
+
+    >>> meaning("MISSING_SLICES")
+    'slices are missing within the volume'
+    >>> meaning("KeyError")
+    'an unexpected error of this type'
+    """
+    from data_prep.verdict import CODES
+
+    if code in CODES:
+        return CODES[code].meaning
+    return _OURS.get(code, "an unexpected error of this type")
+
+
+def is_final(code: str) -> bool:
+    """Will another attempt end in the same way?"""
+    from data_prep.verdict import CODES
+
+    return (code in CODES and code != "UNREADABLE") or code in ("SEG_FAILED", "SR_FAILED", "CHANGED")
+
+
+def target_fault(error: BaseException) -> str:
+    """Why nothing at all can be written, in words; "" for an error of any other kind.
+
+    >>> target_fault(OSError(errno.ENOSPC, "No space left on device"))
+    'No space left on device'
+    """
+    if isinstance(error, OSError) and error.errno in _SITE:
+        return str(error.strerror)
+    return ""

@@ -1,0 +1,226 @@
+"""`healthytwin reprocess`: a folder tree in, an archive of results out; resumable, every input once."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import warnings
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.bundles import find_bundle, modalities
+from pipelines.console import progress_bar, waiting
+from pipelines.files import writable_folder
+from pipelines.pacs.deliver import REFUSED, WAITING, deliver
+from pipelines.pacs.fetch import SPOOL, fetch, is_web
+from pipelines.pacs.targets import target_of
+from pipelines.problems import CommandError, ExitCode
+from pipelines.reprocess.batch import Batch
+from pipelines.reprocess.hashes import FileHashes
+from pipelines.reprocess.ledger import FILE, Ledger, State
+from pipelines.reprocess.plan import Model, Plan, Task
+from pipelines.reprocess.process import Settings, Target, serve
+from pipelines.reprocess.site import Site, load_site
+from pipelines.reprocess.store import Store
+
+
+class RefusedRecord(BaseModel):
+    """A job that was not done."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    case: str
+    key: str
+    code: str
+    reason: str
+
+
+class ReprocessRecord(BaseModel):
+    """One run of `healthytwin reprocess`. It names no file of the source."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: str = "1.0"
+    command: str = "reprocess"
+    started: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    seconds: float = 0.0
+    archive: str
+    dry_run: bool = False
+    bundle: dict[str, str] = Field(default_factory=dict)
+    examined: int = Field(default=0, description="done in this run; in a dry run: would be")
+    jobs: dict[str, int] = Field(default_factory=dict, description="of this source, by state")
+    skipped: dict[str, int] = Field(default_factory=dict, description="not for this bundle, by reason code")
+    quarantined: list[RefusedRecord] = Field(default_factory=list)
+    not_fetched: int = Field(default=0, description="series that the DICOMweb service did not give in full")
+    sent: dict[str, int] = Field(default_factory=dict, description="DICOM objects: sent, refused, waiting")
+    send_problem: str = Field(default="", description="why some are waiting")
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command ends with."""
+        if not sum(self.jobs.values()):
+            return ExitCode.NOTHING_FOUND
+        done = self.jobs.get(State.DONE.value) == sum(self.jobs.values())
+        unsent = self.sent.get(REFUSED, 0) + self.sent.get(WAITING, 0)
+        return ExitCode.DONE if done and not unsent and not self.not_fetched else ExitCode.SOME_FAILED
+
+
+def reprocess(
+    source: str | Path,
+    archive: Path,
+    *,
+    bundle: Path | None = None,
+    site: Path | None = None,
+    workers: int | None = None,
+    dry_run: bool = False,
+    debug: bool = False,
+    target: Target = serve,
+) -> ReprocessRecord:
+    """Do every job that follows from a source and is not done yet, and send what is to be sent.
+
+    Args:
+        source: a folder tree of DICOM series, NIfTI and NRRD files, or the address of a DICOMweb service.
+        archive: the results; its ledger knows what is done.
+        bundle: its folder; see `find_bundle`.
+        site: the site file; None: defaults.
+        workers: processes; None: one for two cores, at least one.
+        dry_run: tell what would be done, and do nothing.
+        debug: let libraries print; they may name patients.
+        target: body of a worker process.
+
+    Raises:
+        CommandError: source, archive, site file or ledger cannot be used.
+        BundleError: the bundle is incomplete or its files do not belong together.
+    """
+    started = time.perf_counter()
+    rules = load_site(site)
+    web = is_web(str(source))
+    place = archive / SPOOL if web else Path(source)
+    if not web:
+        _check_place(place, archive)
+    model = Model.of(find_bundle(bundle), rules)
+    record = ReprocessRecord(archive=str(archive), dry_run=dry_run, bundle=model.bundle.model_dump())
+    with warnings.catch_warnings():
+        if not debug:
+            warnings.simplefilter("ignore")  # pydicom's warnings hold values of headers
+        if web and not dry_run:
+            record.not_fetched = _fetch(str(source), archive, model, rules)
+        if dry_run:
+            _rehearse(record, place, archive, model, rules)
+        else:
+            count = workers or max(1, (os.cpu_count() or 1) // 2)
+            threads = max(1, (os.cpu_count() or 1) // count)
+            settings = Settings(archive=archive, bundle=model.root, site=rules, threads=threads, debug=debug)
+            _work(record, place, model, settings, count, target)
+    record.seconds = round(time.perf_counter() - started, 3)
+    return record
+
+
+def _check_place(source: Path, archive: Path) -> None:
+    if not source.exists():
+        msg = f"{source}: there is no such file or folder"
+        raise CommandError(msg)
+    if source.resolve() == archive.resolve() or source.resolve() in archive.resolve().parents:
+        msg = f"{archive}: lies in the source {source}, where its results would be taken for scans; choose another"
+        raise CommandError(msg)
+
+
+def _fetch(url: str, archive: Path, model: Model, site: Site) -> int:
+    """Fetch what a DICOMweb service has for the model; how many series did not come in full."""
+    wanted = site.series.modalities or modalities(model.root) or ["MR", "CT", "PT"]
+    with waiting("fetching series"):
+        spool = writable_folder(archive) / SPOOL
+        return fetch(url, spool, modalities=wanted, free_gb=site.limits.free_gb).failed
+
+
+def _work(
+    record: ReprocessRecord, source: Path, model: Model, settings: Settings, workers: int, target: Target
+) -> None:
+    """Do what is to be done, and fill the record in."""
+    site = settings.site
+    writable_folder(settings.archive)
+    ledger = Ledger.of(settings.archive, site.ledger, wait=site.limits.lock_seconds)
+    try:
+        store = Store(settings.archive)
+        plan = Plan(source, model=model, site=site, hashes=FileHashes(ledger))
+        looks = plan.snapshot()
+        before, skipped = ledger.snapshot(plan.name)
+        if not looks or looks != before or _open(ledger, plan.name):
+            _do(record, plan, ledger, store, settings, workers, target)
+            ledger.settle(plan.name, looks, plan.keys, plan.skipped)
+            skipped = dict(plan.skipped)
+        if site.send is not None:
+            counts, record.send_problem = deliver(
+                ledger, store, target_of(site.send), ledger.rows(State.DONE, source=plan.name)
+            )
+            record.sent = dict(counts)
+        record.skipped = skipped
+        record.jobs = ledger.counts(plan.name)
+        rows = ledger.rows(State.QUARANTINED, source=plan.name)
+        record.quarantined = [
+            RefusedRecord(case=row["name"], key=row["key"], code=row["code"], reason=row["reason"]) for row in rows
+        ]
+    finally:
+        ledger.close()
+
+
+def _open(ledger: Ledger, source: str) -> bool:
+    """Is anything of a source still to be done?"""
+    counts = ledger.counts(source)
+    return any(counts[state.value] for state in (State.PENDING, State.RUNNING, State.WITHDRAWN))
+
+
+def _do(
+    record: ReprocessRecord,
+    plan: Plan,
+    ledger: Ledger,
+    store: Store,
+    settings: Settings,
+    workers: int,
+    target: Target,
+) -> None:
+    with progress_bar() as bar:
+        line = bar.add_task("reprocessing", total=None)
+        told: Counter[State] = Counter()
+
+        def on_news(task: Task, state: State) -> None:
+            told[state] += 1
+            words = ", ".join(f"{number} {name.value}" for name, number in told.items())
+            bar.update(line, completed=told.total(), description=f"reprocessing: {words}")
+
+        before = ledger.counts()[State.DONE.value]
+        batch = Batch(ledger, store, settings, workers=workers, target=target, on_news=on_news)
+        batch.watch.take_over()
+        _sweep(ledger, store)
+        batch.run(plan.tasks())
+        _sweep(ledger, store)
+        record.examined = ledger.counts()[State.DONE.value] - before
+
+
+def _sweep(ledger: Ledger, store: Store) -> None:
+    """Remove what killed workers left; folders are listed before leases, so that none is younger than they are."""
+    names = store.partials()
+    store.sweep(names, ledger.leases())
+
+
+def _rehearse(record: ReprocessRecord, source: Path, archive: Path, model: Model, site: Site) -> None:
+    """Fill the record in with what would be done. Only hashes of files are noted, where there is a ledger."""
+    with tempfile.TemporaryDirectory(prefix="healthytwin-") as scratch:
+        there = site.ledger is not None or (archive / FILE).is_file()
+        ledger = Ledger.of(archive if there else Path(scratch), site.ledger, wait=site.limits.lock_seconds)
+        plan = Plan(source, model=model, site=site, hashes=FileHashes(ledger))
+        states: Counter[str] = Counter({state.value: 0 for state in State})
+        for task in plan.tasks():
+            state = ledger.states([task.job.key]).get(task.job.key, State.PENDING)
+            if task.code and state in (State.PENDING, State.WITHDRAWN):
+                state = State.QUARANTINED
+                told = RefusedRecord(case=task.job.name, key=task.job.key, code=task.code, reason=task.reason)
+                record.quarantined.append(told)
+            states[state.value] += 1
+        record.jobs, record.skipped = dict(states), dict(plan.skipped)
+        record.examined = states[State.PENDING.value] + states[State.WITHDRAWN.value]
+        ledger.close()

@@ -1,0 +1,131 @@
+"""The site file: which series count, what is written, and within which limits. Checked before any work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipelines.problems import CommandError
+
+Modality = Literal["MR", "CT", "PT"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SeriesRules(_Part):
+    """Which series count."""
+
+    modalities: list[Modality] | None = Field(default=None, description="null: those of the bundle")
+    min_slices: Annotated[int, Field(ge=2)] = 2
+    allow_gaps: bool = Field(default=False, description="fill missing slices in, and say so")
+
+
+class CodedConcept(_Part):
+    """A code of a coding scheme (DICOM PS3.3 section 8.8)."""
+
+    value: str = Field(min_length=1, max_length=16)
+    scheme: str = Field(min_length=1, max_length=16)
+    meaning: str = Field(min_length=1, max_length=64)
+
+
+class OutputRules(_Part):
+    """What is written for a case beside mask, score map and finding."""
+
+    picture: bool = Field(default=True, description="preview PNG")
+    seg: bool = Field(default=True, description="DICOM segmentation, for DICOM sources with a mask that is not empty")
+    sr: bool = Field(default=True, description="DICOM structured report (TID 1500), for DICOM sources")
+    segment_category: CodedConcept = CodedConcept(
+        value="49755003", scheme="SCT", meaning="Morphologically Abnormal Structure"
+    )
+    segment_type: CodedConcept = CodedConcept(value="52988006", scheme="SCT", meaning="Lesion")
+    series_number: Annotated[int, Field(ge=1, le=2**31 - 2)] = Field(
+        default=9100, description="SeriesNumber of segmentations; reports have the next one"
+    )
+
+
+class Limits(_Part):
+    """Bounds that are kept."""
+
+    attempts: Annotated[int, Field(ge=1, le=100)] = Field(default=3, description="before a case is quarantined")
+    lease_seconds: Annotated[float, Field(ge=1, le=86400)] = Field(
+        default=120, description="without a sign of life after which another worker takes a case over"
+    )
+    case_seconds: Annotated[float, Field(ge=1, le=86400)] = Field(
+        default=3600, description="after which the worker of a case is ended"
+    )
+    free_gb: Annotated[float, Field(ge=0)] = Field(default=2, description="of the disk that stay free")
+    lock_seconds: Annotated[float, Field(ge=0.1, le=3600)] = Field(
+        default=60, description="to wait for the ledger while another process writes to it"
+    )
+
+
+class StoreNode(_Part):
+    """A C-STORE provider."""
+
+    host: str = Field(min_length=1)
+    port: Annotated[int, Field(ge=1, le=65535)]
+    title: str = Field(min_length=1, max_length=16, description="its AE title")
+    calling_title: str = Field(default="HEALTHYTWIN", min_length=1, max_length=16, description="ours")
+
+
+class SendRules(_Part):
+    """Where segmentations and reports are sent: one of the two."""
+
+    stow: str | None = Field(default=None, pattern="^https?://[^@]+$", description="address of a DICOMweb service")
+    store: StoreNode | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> SendRules:
+        if (self.stow is None) == (self.store is None):
+            msg = "name either stow or store"
+            raise ValueError(msg)
+        return self
+
+
+class Site(_Part):
+    """One site's settings; every one has a default."""
+
+    series: SeriesRules = SeriesRules()
+    outputs: OutputRules = OutputRules()
+    limits: Limits = Limits()
+    send: SendRules | None = Field(default=None, description="null: nothing is sent")
+    device: str | None = Field(default=None, description="cpu, cuda, cuda:1; null: cuda where there is one")
+    ledger: str | None = Field(default=None, description="SQLAlchemy URL; null: ledger.sqlite in the archive")
+
+    @property
+    def configuration(self) -> str:
+        """SHA-256 of what decides a result: limits, device and ledger do not."""
+        told = {
+            "allow_gaps": self.series.allow_gaps,
+            "outputs": self.outputs.model_dump(mode="json"),
+        }
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def load_site(path: Path | None) -> Site:
+    """The site file at `path`; None: the defaults.
+
+    Raises:
+        CommandError: it cannot be read, or says what no site file may say; the message names the setting.
+    """
+    if path is None:
+        return Site()
+    import yaml
+
+    try:
+        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        msg = f"{path}: cannot be read as a site file: {' '.join(str(error).split())}"
+        raise CommandError(msg) from error
+    try:
+        return Site.model_validate({} if told is None else told)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors()]
+        msg = f"{path}: {'; '.join(faults)}"
+        raise CommandError(msg) from error

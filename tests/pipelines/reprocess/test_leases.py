@@ -1,0 +1,97 @@
+"""When a lease is over: by silence on one's own clock, or because its process is known to be gone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from archive import claimed, job, state
+
+from pipelines.reprocess.leases import LeaseWatch
+from pipelines.reprocess.ledger import Ledger, State
+from pipelines.reprocess.owner import identity, is_dead
+
+ELSEWHERE = "another-boot:1:1:1"
+
+
+class Clock:
+    """Seconds that the test lets pass."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def watch(ledger: Ledger, clock: Clock) -> LeaseWatch:
+    ledger.one_machine = False
+    return LeaseWatch(ledger, patience=10, most=3, clock=clock)
+
+
+def test_a_silent_lease_is_taken_over_after_its_time(ledger: Ledger, watch: LeaseWatch, clock: Clock) -> None:
+    ledger.enter(job())
+    claimed(ledger, owner=ELSEWHERE)
+    assert watch.take_over() == []
+    clock.now += 9
+    assert watch.take_over() == []
+    clock.now += 2
+    assert watch.take_over() == [job().key]
+    assert state(ledger) is State.PENDING
+    assert ledger.rows()[0]["code"] == "WORKER_DIED"
+
+
+def test_signs_of_life_keep_a_lease(ledger: Ledger, watch: LeaseWatch, clock: Clock) -> None:
+    ledger.enter(job())
+    lease = claimed(ledger, owner=ELSEWHERE)
+    for _ in range(5):
+        assert watch.take_over() == []
+        clock.now += 9
+        assert ledger.beat(lease)
+    assert watch.take_over() == []
+
+
+def test_the_wall_clock_decides_nothing(
+    ledger: Ledger, watch: LeaseWatch, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines.reprocess import ledger as module
+
+    monkeypatch.setattr(module, "now", lambda: "2099-01-01T00:00:00+00:00")
+    ledger.enter(job())
+    claimed(ledger, owner=ELSEWHERE)
+    monkeypatch.setattr(module, "now", lambda: "1970-01-01T00:00:00+00:00")  # the clock is set back
+    assert watch.take_over() == []
+    clock.now += 11
+    assert watch.take_over() == [job().key]
+    lease = claimed(ledger)
+    ledger.finish(lease, {}, lambda: None)
+    assert state(ledger) is State.DONE
+
+
+def test_a_dead_process_of_this_machine_is_not_waited_for(ledger: Ledger, watch: LeaseWatch) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    owner = identity(child.pid)
+    ledger.enter(job())
+    claimed(ledger, owner=owner)
+    assert watch.take_over() == []
+    child.kill()
+    while not is_dead(owner, one_machine=False):
+        pass  # a zombie counts as dead: nobody has waited for the child yet
+    assert watch.take_over() == [job().key]
+    child.communicate()
+    assert is_dead(owner, one_machine=False)
+
+
+def test_who_is_dead() -> None:
+    boot, namespace, pid, began = identity().split(":")
+    assert not is_dead(identity(), one_machine=True)
+    assert is_dead(f"{boot}:{namespace}:{pid}:{began}1", one_machine=False)  # the number was given to another process
+    assert not is_dead(f"{boot}:{namespace}9:{pid}:1", one_machine=False)  # in another container: not to be known
+    assert not is_dead(ELSEWHERE, one_machine=False)
+    assert is_dead(ELSEWHERE, one_machine=True)  # from before this machine started

@@ -1,0 +1,1 @@
+"""The hospital batch under kill -9: nothing lost, nothing done twice, nothing left in part."""

@@ -1,0 +1,120 @@
+"""A soak: many small studies, a coordinator that is started again and again, and kills from without and within."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from data_prep.demo.dicom import write_series
+from data_prep.demo.render import Scan
+from tests.soak.killing import CHANCE, PLACE
+
+Array = np.ndarray
+AFFINE = np.array([[-4.0, 0, 0, 40], [0, 4.0, 0, -50], [0, 0, 6.0, -30], [0, 0, 0, 1]])
+SITE = "limits: {attempts: 100, free_gb: 0, lease_seconds: 5}\noutputs: {picture: false}\n"
+_ROOT = Path(__file__).resolve().parents[2]
+_SERIES = 10  # one study in ten is a DICOM series
+
+
+def make_studies(folder: Path, number: int) -> None:
+    """Small studies: an ellipsoid with a bright block, each different; most NIfTI, every tenth DICOM."""
+    grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, size) for size in (20, 24, 8)], indexing="ij"))
+    body = np.where((grid**2).sum(axis=0) < 0.9, 60, 0)
+    for index in range(number):
+        array = body.copy()
+        array[6:12, 8:14, 3:6] = 160
+        array[0, 0, 0] = 1 + index % 50
+        array[0, 1, 0] = 1 + index // 50
+        if index % _SERIES == 0:
+            scan = Scan(array=array.astype(np.uint16), mask=array, affine=AFFINE)
+            write_series(scan, folder / f"s{index}", patient=f"SOAK^{index}", seed=index)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            nib.save(nib.Nifti1Image(array.astype(np.int16), AFFINE), folder / f"n{index}.nii")
+
+
+class Coordinator:
+    """A run of `reprocess` in a process of its own.
+
+    Args:
+        folder: with `source`, `archive`, `bundle`, `kills` and `site.yaml`.
+        target: name of the workers' body in `tests.soak.killing`.
+        chance: that a worker kills itself at the end of a stage.
+        workers: how many.
+    """
+
+    def __init__(self, folder: Path, *, target: str, chance: float = 0.0, workers: int = 2) -> None:
+        (folder / "kills").mkdir(exist_ok=True)
+        environment = {**os.environ, PLACE: str(folder / "kills"), CHANCE: str(chance), "PYTHONPATH": str(_ROOT)}
+        command = [sys.executable, "-m", "tests.soak.coordinator", str(folder), target, str(workers)]
+        with (folder / "coordinator.log").open("a") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=_ROOT)
+
+    def processes(self) -> list[int]:
+        """Workers: children of the server that the coordinator has started."""
+        return [pid for child in children(self.process.pid) for pid in children(child)]
+
+    def kill(self) -> None:
+        """Kill -9 of the coordinator alone; its workers see for themselves."""
+        self.process.kill()
+        self.process.wait()
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def soak(folder: Path, *, kills: int, chance: float, seed: int) -> dict[str, int]:
+    """Run until all is done, and kill on the way.
+
+    Args:
+        folder: as for `Coordinator`.
+        kills: after so many in all nothing is killed any more.
+        chance: that a worker kills itself at the end of a stage.
+        seed: of the times.
+
+    Returns:
+        How often what was killed.
+    """
+    rng = random.Random(seed)
+    told = {"workers": 0, "coordinator": 0}
+
+    def total() -> int:
+        return sum(told.values()) + len(list((folder / "kills").glob("stage *")))
+
+    while True:
+        over = total() >= kills
+        run = Coordinator(folder, target="die_now_and_then", chance=0.0 if over else chance)
+        ends = time.monotonic() + rng.uniform(20, 90)
+        while not over and run.process.poll() is None:
+            time.sleep(rng.uniform(0.1, 1.5))
+            if total() >= kills or time.monotonic() > ends:
+                run.kill()
+                told["coordinator"] += 1
+            elif victims := run.processes():
+                told["workers"] += _killed(rng.choice(victims))
+        code = run.process.wait()
+        if code > 0:
+            raise RuntimeError((folder / "coordinator.log").read_text()[-2000:])
+        if code == 0:
+            return {**told, "stages": len(list((folder / "kills").glob("stage *")))}
+
+
+def _killed(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True

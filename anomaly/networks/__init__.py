@@ -3,11 +3,13 @@
 from anomaly.networks.discriminator import SliceDiscriminator
 from anomaly.networks.feature_distance import FeatureDistance
 from anomaly.networks.medicalnet import load_medicalnet, medicalnet_encoder, save_medicalnet
+from anomaly.networks.shapes import SliceWise
 from anomaly.networks.twin_generator import TwinGenerator
 
 __all__ = [
     "FeatureDistance",
     "SliceDiscriminator",
+    "SliceWise",
     "TwinGenerator",
     "load_medicalnet",
     "medicalnet_encoder",

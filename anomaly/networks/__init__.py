@@ -2,12 +2,14 @@
 
 from anomaly.networks.discriminator import SliceDiscriminator
 from anomaly.networks.feature_distance import FeatureDistance
+from anomaly.networks.latent_gan import LatentGan
 from anomaly.networks.medicalnet import load_medicalnet, medicalnet_encoder, save_medicalnet
 from anomaly.networks.shapes import SliceWise
 from anomaly.networks.twin_generator import TwinGenerator
 
 __all__ = [
     "FeatureDistance",
+    "LatentGan",
     "SliceDiscriminator",
     "SliceWise",
     "TwinGenerator",

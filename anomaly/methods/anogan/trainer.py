@@ -16,8 +16,8 @@ from anomaly.networks.latent_gan import LatentGan
 class LatentGanTrainer(Trainer):
     """Train the critic at every step and the generator at every few, on healthy patches.
 
-    MONAI's `GanTrainer` shows the critic the same patches at all of its steps; here each step has patches of its own, as
-    in Gulrajani 2017. The output holds `critic_loss`, `generator_loss` (of its last step) and their sum as `loss`.
+    MONAI's `GanTrainer` shows the critic the same patches at all of its steps; here each step has patches of its own,
+    as in Gulrajani 2017. The output holds `critic_loss`, `generator_loss` (of its last step) and their sum as `loss`.
 
     Args:
         device: where to train.

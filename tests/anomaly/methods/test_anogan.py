@@ -53,7 +53,7 @@ def test_the_games_by_hand():
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_the_search_finds_the_z_that_made_the_image(spatial_dims):
-    made = gan(spatial_dims=spatial_dims)
+    made = gan(spatial_dims=spatial_dims, **({"patch": 8, "channels": (8, 8)} if spatial_dims == 3 else {}))
     wanted = made.draw(3, torch.Generator().manual_seed(7))
     with torch.inference_mode():
         patches = made.generate(wanted)
@@ -134,7 +134,7 @@ def test_the_gan_learns_how_bright_its_patches_are():
     set_determinism(0)
     made = LatentGan(**SMALL)
     rates = {"lr": 2e-3, "betas": (0.0, 0.9)}
-    batches = [{"image": 0.2 + 0.05 * torch.rand(16, 1, 16, 16)} for _ in range(150)]
+    batches = [{"image": 0.2 + 0.05 * torch.rand(16, 1, 16, 16)} for _ in range(80)]
     LatentGanTrainer(
         device="cpu",
         max_epochs=1,

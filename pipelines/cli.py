@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli_benchmark import benchmark
 from pipelines.problems import ExitCode, guarded
 
 if TYPE_CHECKING:
@@ -318,6 +319,9 @@ def evaluate(
         run = run_evaluate(datalist, output, bundle=bundle, section=section, report=report)
     _tell(run, as_json=as_json)
     raise typer.Exit(int(run.exit_code))
+
+
+app.command()(benchmark)
 
 
 def main() -> None:

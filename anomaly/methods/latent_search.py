@@ -40,5 +40,5 @@ def search(start: Sequence[Tensor], losses: Losses, *, iterations: int, rate: fl
 def best_restart(found: Tensor, losses: Tensor, restarts: int) -> Tensor:
     """Of `(restarts * N, ...)` searched in one batch, restart by restart, the `(N, ...)` with the least losses."""
     choices = losses.view(restarts, -1).argmin(dim=0)
-    by_restart = found.unflatten(0, (restarts, -1))
+    by_restart = found.reshape(restarts, -1, *found.shape[1:])
     return by_restart[choices, torch.arange(choices.numel(), device=choices.device)]

@@ -46,6 +46,6 @@ class SliceWise(nn.Module):
     def _volume(self, image: Tensor, call: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Tensor]:
         count, depth = image.shape[0], image.shape[-1]
         slices = image.movedim(-1, 1).flatten(0, 1)
-        answers = [call(part) for part in slices.split(self.batch)]
+        answers = [call(part) for part in torch.split(slices, self.batch)]
         joined = {name: torch.cat([answer[name] for answer in answers]) for name in answers[0]}
-        return {name: value.unflatten(0, (count, depth)).movedim(1, -1) for name, value in joined.items()}
+        return {name: value.reshape(count, depth, *value.shape[1:]).movedim(1, -1) for name, value in joined.items()}

@@ -108,7 +108,7 @@ def patchwise(gan: LatentGan, *, overlap: float, batch: int) -> Callable[[Tensor
 
     def run(image: Tensor, call: Callable[[Tensor], Tensor]) -> Tensor:
         def some(patches: Tensor) -> Tensor:
-            body = foreground(patches).flatten(1).any(dim=1)  # type: ignore[arg-type]
+            body = foreground(patches).flatten(1).any(dim=1)
             answer = torch.zeros_like(patches)
             if body.any():
                 answer[body] = call(patches[body]).detach()

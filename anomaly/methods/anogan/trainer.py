@@ -76,7 +76,7 @@ class LatentGanTrainer(Trainer):
     def _critic_step(self, real: Tensor) -> float:
         self.critic_optimizer.zero_grad(set_to_none=True)
         loss = self.game.critic(self.gan.judge, real, self.gan.generate(self.gan.draw(real.shape[0])))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.critic_optimizer.step()
         return loss.item()
 
@@ -84,7 +84,7 @@ class LatentGanTrainer(Trainer):
         self.optimizer.zero_grad(set_to_none=True)
         self.gan.critic.requires_grad_(False)
         loss = self.game.generator(self.gan.judge, self.gan.generate(self.gan.draw(count)))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.gan.critic.requires_grad_(True)
         return loss.item()

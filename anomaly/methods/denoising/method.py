@@ -37,7 +37,7 @@ def coarse_noise(image: Tensor, *, grid: int = 16, std: float = 0.2) -> Tensor:
 
 def foreground_of(image: Tensor) -> Tensor:
     """1 where the body is, `(B, 1, *spatial)`."""
-    return torch.as_tensor(foreground(image)).to(image.dtype)  # type: ignore[arg-type]
+    return foreground(image).to(image.dtype)
 
 
 class DenoisingAutoencoder(nn.Module):

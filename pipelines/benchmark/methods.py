@@ -1,0 +1,112 @@
+"""The rows of a benchmark: how each method comes from healthy scans to a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.benchmark.workshop import Workshop
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row.
+
+    Args:
+        title: its name for people.
+        source: what it goes back to.
+        fit: from a workshop to a network that maps `(B, 1, i, j, k)` to a score map of the same shape.
+    """
+
+    title: str
+    source: str
+    fit: Callable[[Workshop], nn.Module]
+
+
+def _intensity(_: Workshop) -> nn.Module:
+    from anomaly.methods.intensity import IntensityThreshold
+
+    return IntensityThreshold()
+
+
+def _equalised(_: Workshop) -> nn.Module:
+    from anomaly.methods.intensity import IntensityThreshold
+
+    return IntensityThreshold(equalise=True)
+
+
+def _autoencoder(shop: Workshop) -> nn.Module:
+    from anomaly.methods.autoencoder import Autoencoder
+    from anomaly.networks import SliceWise
+
+    network = Autoencoder(channels=shop.effort.channels)
+    shop.fit(network, network.parameters(), size=shop.effort.window, steps=shop.effort.steps, what="autoencoder")
+    return SliceWise(network)
+
+
+def _denoising(shop: Workshop) -> nn.Module:
+    from anomaly.methods.denoising import DenoisingAutoencoder
+    from anomaly.networks import SliceWise
+
+    network = DenoisingAutoencoder(features=shop.effort.features)
+    steps = shop.effort.steps
+    shop.fit(network, network.parameters(), size=shop.effort.window, steps=steps, what="denoising autoencoder")
+    return SliceWise(network)
+
+
+def _anogan(shop: Workshop) -> nn.Module:
+    from anomaly.methods.anogan import AnoGan
+    from anomaly.networks import SliceWise
+
+    method = AnoGan(shop.gan(), iterations=shop.effort.iterations, overlap=shop.effort.overlap)
+    return SliceWise(method)
+
+
+def _fanogan(shop: Workshop) -> nn.Module:
+    from anomaly.methods.fanogan import FastAnoGan
+    from anomaly.networks import SliceWise
+
+    effort = shop.effort
+    method = FastAnoGan(shop.gan(), channels=effort.gan_channels, overlap=effort.overlap)
+    weights = method.encoder.parameters()
+    shop.fit(method, weights, size=effort.patch, steps=effort.encoder_steps, what="f-AnoGAN's encoder", rate=5e-4)
+    return SliceWise(method)
+
+
+def _healthy_twin(shop: Workshop) -> nn.Module:
+    from pipelines.train import train
+
+    root = shop.bundle
+    if root is None:
+        root = shop.folder / f"healthy_twin-{shop.effort.name}-{shop.seed}"
+        if not (root / "models" / "model.pt").is_file():
+            settings = {"epochs": shop.effort.epochs, "steps": shop.effort.epoch_steps, "seed": shop.seed}
+            resume = (root / "training" / "resume.pt").is_file()
+            train(shop.cohort.listed, root, settings=settings, resume=resume)
+        else:
+            shop.earlier["healthy_twin"] = json.loads((root / "training" / "training.json").read_text())["seconds"]
+    return _network_of(root)
+
+
+def _network_of(bundle: Path) -> Any:
+    from anomaly import load_detector
+
+    return load_detector(bundle, device="cpu").network
+
+
+METHODS = {
+    "intensity": Method("Intensity", "brightness inside the body", _intensity),
+    "equalised_intensity": Method("Intensity, equalised", "Meissen 2021", _equalised),
+    "autoencoder": Method("Autoencoder", "Baur 2021", _autoencoder),
+    "denoising": Method("Denoising autoencoder", "Kascenas 2022", _denoising),
+    "anogan": Method("AnoGAN", "Schlegl 2017", _anogan),
+    "fanogan": Method("f-AnoGAN", "Schlegl 2019", _fanogan),
+    "healthy_twin": Method("HealthyTwin", "this project", _healthy_twin),
+}
+"""Every method that a benchmark knows, in the order in which they run."""

@@ -79,6 +79,14 @@ def _fanogan(shop: Workshop) -> nn.Module:
     return SliceWise(method)
 
 
+def _inpainting(shop: Workshop) -> nn.Module:
+    from anomaly.methods.inpainting import SemanticInpainting
+    from anomaly.networks import SliceWise
+
+    method = SemanticInpainting(shop.gan(), iterations=shop.effort.iterations, overlap=shop.effort.overlap)
+    return SliceWise(method)
+
+
 def _healthy_twin(shop: Workshop) -> nn.Module:
     from pipelines.train import train
 
@@ -107,6 +115,7 @@ METHODS = {
     "denoising": Method("Denoising autoencoder", "Kascenas 2022", _denoising),
     "anogan": Method("AnoGAN", "Schlegl 2017", _anogan),
     "fanogan": Method("f-AnoGAN", "Schlegl 2019", _fanogan),
+    "inpainting": Method("Semantic inpainting, M searched", "Yeh 2017, Mou 2023", _inpainting),
     "healthy_twin": Method("HealthyTwin", "this project", _healthy_twin),
 }
 """Every method that a benchmark knows, in the order in which they run."""

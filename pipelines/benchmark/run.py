@@ -60,6 +60,7 @@ def benchmark(
     from pipelines.benchmark.record import BenchmarkRecord
     from pipelines.benchmark.workshop import Workshop
     from pipelines.provenance import provenance
+    from pipelines.quiet import without_chatter
 
     started = time.perf_counter()
     names = list(dict.fromkeys(methods)) or list(METHODS)
@@ -75,7 +76,8 @@ def benchmark(
     for name in names:
         folder = writable_folder(output / "methods" / name)
         kept = store.load(folder, f"{name}-{key}")
-        results[name] = kept or _attempt(name, shop, folder, f"{name}-{key}")
+        with without_chatter():
+            results[name] = kept or _attempt(name, shop, folder, f"{name}-{key}")
     rows = leaderboard.rank({name: result[:2] for name, result in results.items()}, seed=seed)
     measured = next((cases for _, cases, _ in results.values() if cases), [])
     record = BenchmarkRecord(

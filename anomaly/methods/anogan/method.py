@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from monai.inferers import SlidingWindowInferer
@@ -91,25 +92,29 @@ class AnoGan(nn.Module):
         return super().train(mode=False)
 
 
-def patchwise(gan: LatentGan, *, overlap: float, batch: int) -> Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]:
+class PatchWise(Protocol):
+    """Maps an image `(B, 1, *spatial)` patch by patch to `(B, channels, *spatial)`."""
+
+    def __call__(self, image: Tensor, call: Callable[[Tensor], Tensor], *, channels: int = 1) -> Tensor:
+        """`call` maps patches `(N, 1, *patch)` to `(N, channels, *patch)`."""
+
+
+def patchwise(gan: LatentGan, *, overlap: float, batch: int) -> PatchWise:
     """A function that maps an image patch by patch, the patches of its body only; air stays 0.
 
     Args:
         gan: whose patch size it is.
         overlap: of neighbouring patches; see `AnoGan`.
         batch: patches at once.
-
-    Returns:
-        From `(B, 1, *spatial)` and a function of patches `(N, 1, *patch)` that keeps their shape to `(B, 1, *spatial)`.
     """
     window = SlidingWindowInferer(
         (gan.patch,) * gan.spatial_dims, sw_batch_size=batch, overlap=overlap, mode="gaussian"
     )
 
-    def run(image: Tensor, call: Callable[[Tensor], Tensor]) -> Tensor:
+    def run(image: Tensor, call: Callable[[Tensor], Tensor], *, channels: int = 1) -> Tensor:
         def some(patches: Tensor) -> Tensor:
             body = foreground(patches).flatten(1).any(dim=1)
-            answer = torch.zeros_like(patches)
+            answer = patches.new_zeros(len(patches), channels, *patches.shape[2:])
             if body.any():
                 answer[body] = call(patches[body]).detach()
             return answer

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.console import progress
 from pipelines.problems import CommandError
 from pipelines.training_data import TrainingData, gather, write_datalist
 
@@ -46,6 +47,18 @@ class Cohort:
             image = volume["image"].as_tensor()
             kept += [one.clone() for one in image.unbind(-1) if foreground(one.numpy()).mean() >= _LEAST_BODY]
         return kept
+
+    @cached_property
+    def proxies(self) -> list[Tensor]:
+        """The superpixel image of each of the `slices`, made once."""
+        from anomaly.networks import superpixel_image
+
+        made = []
+        with progress(len(self.slices), "superpixels") as begin:
+            for image in self.slices:
+                begin("")
+                made.append(superpixel_image(image))
+        return made
 
     def volumes(self, section: str) -> Any:
         """A dataset of the prepared healthy runs of "training" or "validation"."""

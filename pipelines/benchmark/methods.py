@@ -87,6 +87,29 @@ def _inpainting(shop: Workshop) -> nn.Module:
     return SliceWise(method)
 
 
+def _proxyano(shop: Workshop) -> nn.Module:
+    import torch
+
+    from anomaly.methods.proxyano import ProxyAno, ProxyAnoTrainer
+    from anomaly.networks import SliceDiscriminator, SliceWise
+
+    effort = shop.effort
+    network = ProxyAno(channels=effort.channels[1:], features=effort.features).to(shop.device)
+    judge = SliceDiscriminator(spatial_dims=2).to(shop.device)
+    trainer = ProxyAnoTrainer(
+        device=shop.device,
+        max_epochs=1,
+        train_data_loader=shop.loader(effort.window, effort.steps, proxies=True),
+        network=network,
+        optimizer=torch.optim.Adam(network.parameters(), 1e-3),
+        discriminator=judge,
+        d_optimizer=torch.optim.Adam(judge.parameters(), 2e-4, (0.5, 0.99)),
+        decollate=False,
+    )
+    shop.run(trainer, "ProxyAno")
+    return SliceWise(network)
+
+
 def _healthy_twin(shop: Workshop) -> nn.Module:
     from pipelines.train import train
 
@@ -116,6 +139,7 @@ METHODS = {
     "anogan": Method("AnoGAN", "Schlegl 2017", _anogan),
     "fanogan": Method("f-AnoGAN", "Schlegl 2019", _fanogan),
     "inpainting": Method("Semantic inpainting, M searched", "Yeh 2017, Mou 2023", _inpainting),
+    "proxyano": Method("ProxyAno", "Zhou 2021, from its abstract", _proxyano),
     "healthy_twin": Method("HealthyTwin", "this project", _healthy_twin),
 }
 """Every method that a benchmark knows, in the order in which they run."""

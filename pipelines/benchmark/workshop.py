@@ -41,8 +41,14 @@ class Workshop:
     shared: dict[str, float] = field(default_factory=dict)
     earlier: dict[str, float] = field(default_factory=dict)
 
-    def loader(self, size: int, steps: int) -> Any:
-        """Batches of healthy slices `(B, 1, size, size)` under `image`: random crops, mirrored and scaled a little."""
+    def loader(self, size: int, steps: int, *, proxies: bool = False) -> Any:
+        """Batches of healthy slices `(B, 1, size, size)` under `image`: random crops, mirrored and scaled a little.
+
+        Args:
+            size: of the crops.
+            steps: batches.
+            proxies: the same crop of the superpixel image comes under `proxy`.
+        """
         import torch
         from monai.data import DataLoader, Dataset
         from monai.transforms import (
@@ -54,16 +60,19 @@ class Workshop:
             SpatialPadd,
         )
 
+        keys = ["image", "proxy"] if proxies else ["image"]
         transform = Compose(
             [
-                SpatialPadd(keys="image", spatial_size=(size, size)),
-                RandSpatialCropd(keys="image", roi_size=(size, size), random_size=False),
-                RandFlipd(keys="image", prob=0.5, spatial_axis=0),
-                RandScaleIntensityd(keys="image", prob=0.5, factors=0.1),
-                ScaleIntensityRanged(keys="image", a_min=0, a_max=1, b_min=0, b_max=1, clip=True),
+                SpatialPadd(keys=keys, spatial_size=(size, size)),
+                RandSpatialCropd(keys=keys, roi_size=(size, size), random_size=False),
+                RandFlipd(keys=keys, prob=0.5, spatial_axis=0),
+                RandScaleIntensityd(keys=keys, prob=0.5, factors=0.1),
+                ScaleIntensityRanged(keys=keys, a_min=0, a_max=1, b_min=0, b_max=1, clip=True),
             ]
         ).set_random_state(seed=self.seed)
-        dataset = Dataset([{"image": one} for one in self.cohort.slices], transform)
+        columns = [self.cohort.slices, *([self.cohort.proxies] if proxies else [])]
+        items = [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+        dataset = Dataset(items, transform)
         draws = torch.Generator().manual_seed(self.seed)
         sampler = torch.utils.data.RandomSampler(
             dataset, replacement=True, num_samples=steps * self.effort.batch, generator=draws

@@ -23,6 +23,9 @@ def benchmark(
         Path | None,
         typer.Option(metavar="DIR", help="Take HealthyTwin from this bundle, and its preparation for all methods."),
     ] = None,
+    margin: Annotated[
+        float, typer.Option(min=0, metavar="MM", help="Leave out so much below the surface, for all: 12 for a skull.")
+    ] = 0.0,
     section: Annotated[str, typer.Option(help="Section of the datalist to measure on.")] = "test",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [default: cuda where there is one]")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the trainings and of the bootstrap.")] = 0,
@@ -44,6 +47,7 @@ def benchmark(
             device=device,
             seed=seed,
             bundle=None if bundle is None else find_bundle(bundle),
+            margin=margin,
             section=section,
         )
     if as_json:

@@ -49,6 +49,11 @@ class Cohort:
         return kept
 
     @cached_property
+    def spacing(self) -> tuple[float, ...]:
+        """Voxel size in mm of a prepared scan."""
+        return tuple(float(step) for step in self.volumes("validation")[0]["image"].pixdim)
+
+    @cached_property
     def proxies(self) -> list[Tensor]:
         """The superpixel image of each of the `slices`, made once."""
         from anomaly.networks import superpixel_image

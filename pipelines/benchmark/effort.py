@@ -23,6 +23,7 @@ class Effort:
         encoder_steps: of f-AnoGAN's encoder.
         iterations: of a search in latent space.
         overlap: of neighbouring patches.
+        bank: features that PatchCore keeps.
         epochs: of HealthyTwin.
         epoch_steps: in each of them.
     """
@@ -40,6 +41,7 @@ class Effort:
     encoder_steps: int
     iterations: int
     overlap: float
+    bank: int
     epochs: int
     epoch_steps: int
 
@@ -58,6 +60,7 @@ QUICK = Effort(
     encoder_steps=400,
     iterations=100,
     overlap=0.0,
+    bank=2000,
     epochs=3,
     epoch_steps=100,
 )
@@ -77,6 +80,7 @@ FULL = Effort(
     encoder_steps=50_000,
     iterations=500,
     overlap=0.25,
+    bank=10_000,
     epochs=10,
     epoch_steps=200,
 )

@@ -30,17 +30,28 @@ class PostProcessed(nn.Module):
 
     Args:
         method: maps `(B, 1, i, j, k)` to a score map of the same shape.
+        spacing: voxel size in mm.
+        margin: mm below the surface, within each slice, that do not belong to the body: skin and skull.
     """
 
-    def __init__(self, method: nn.Module) -> None:
+    def __init__(self, method: nn.Module, *, spacing: Sequence[float] = (1.0, 1.0, 1.0), margin: float = 0.0) -> None:
         super().__init__()
-        self.method = method
+        self.method, self.spacing, self.margin = method, tuple(spacing), margin
 
     def forward(self, image: Tensor) -> Tensor:
         """The score map in [0, 1], 0 outside the body."""
-        scores = self.method(image).float().cpu().numpy()
-        smooth = median_filter(scores, size=(1, 1, 3, 3, 1)) * foreground(image.cpu().numpy())
+        scores, volumes = self.method(image).float().cpu().numpy(), image.cpu().numpy()
+        body = foreground(volumes)
+        if self.margin > 0:
+            body &= np.stack([self._inside(volume[0])[None] for volume in volumes])
+        smooth = median_filter(scores, size=(1, 1, 3, 3, 1)) * body
         return torch.as_tensor(np.clip(smooth, 0, 1), device=image.device)
+
+    def _inside(self, volume: Array) -> Array:
+        from data_prep.head import head_depth
+        from data_prep.intensity import tissue_mask
+
+        return head_depth(tissue_mask(volume), self.spacing) > self.margin
 
 
 @dataclass

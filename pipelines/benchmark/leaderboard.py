@@ -107,8 +107,8 @@ def as_markdown(record: BenchmarkRecord) -> str:
     keys = [key for key in HEADINGS if any(row.metrics and row.metrics[key].value is not None for row in record.rows)]
     lines = [
         f"{record.test} test cases, {record.abnormal} with a lesion; {record.training} healthy scans to train, "
-        f"{record.validation} to calibrate; effort `{record.effort['name']}`, seed {record.seed}. In brackets: 95 % "
-        "over 1,000 resamples of patients.",
+        f"{record.validation} to calibrate; effort `{record.effort['name']}`, seed {record.seed}, "
+        f"margin {record.margin:g} mm. In brackets: 95 % over 1,000 resamples of patients.",
         "",
         "| method | "
         + " | ".join(HEADINGS[key] for key in keys)

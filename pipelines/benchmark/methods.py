@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,19 +109,18 @@ def _proxyano(shop: Workshop) -> nn.Module:
     return SliceWise(network)
 
 
-def _healthy_twin(shop: Workshop) -> nn.Module:
-    from pipelines.train import train
+def _patchcore(shop: Workshop) -> nn.Module:
+    from anomaly.methods.patchcore import PatchCore
 
-    root = shop.bundle
-    if root is None:
-        root = shop.folder / f"healthy_twin-{shop.effort.name}-{shop.seed}"
-        if not (root / "models" / "model.pt").is_file():
-            settings = {"epochs": shop.effort.epochs, "steps": shop.effort.epoch_steps, "seed": shop.seed}
-            resume = (root / "training" / "resume.pt").is_file()
-            train(shop.cohort.listed, root, settings=settings, resume=resume)
-        else:
-            shop.earlier["healthy_twin"] = json.loads((root / "training" / "training.json").read_text())["seconds"]
-    return _network_of(root)
+    encoder: Any = _network_of(shop.twin()).generator.encoder
+    method = PatchCore(encoder, size=shop.effort.bank).to(shop.device)
+    volumes = (volume["image"].as_tensor()[None].to(shop.device) for volume in shop.cohort.volumes("training"))
+    method.fill(volumes, seed=shop.seed)
+    return method
+
+
+def _healthy_twin(shop: Workshop) -> nn.Module:
+    return _network_of(shop.twin())
 
 
 def _network_of(bundle: Path) -> Any:
@@ -140,6 +138,7 @@ METHODS = {
     "fanogan": Method("f-AnoGAN", "Schlegl 2019", _fanogan),
     "inpainting": Method("Semantic inpainting, M searched", "Yeh 2017, Mou 2023", _inpainting),
     "proxyano": Method("ProxyAno", "Zhou 2021, from its abstract", _proxyano),
+    "patchcore": Method("PatchCore, HealthyTwin's encoder", "Roth 2022", _patchcore),
     "healthy_twin": Method("HealthyTwin", "this project", _healthy_twin),
 }
 """Every method that a benchmark knows, in the order in which they run."""

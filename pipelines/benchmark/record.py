@@ -20,7 +20,7 @@ class MethodRun(_Record):
     key: str = Field(description="stands for data, settings and version; another key, another run")
     error: str | None = None
     training_seconds: float = 0.0
-    shared_seconds: float = Field(default=0.0, description="of that, for the GAN that several methods share")
+    shared_seconds: float = Field(default=0.0, description="of that, for a part that several methods share")
     calibration_seconds: float = 0.0
     seconds_per_volume: float = Field(default=0.0, description="of the network and its post-processing, on test scans")
     peak_mib: int | None = Field(default=None, description="of the whole process, or of the GPU where there is one")
@@ -63,6 +63,7 @@ class BenchmarkRecord(_Record):
     output: str
     effort: dict[str, Any]
     seed: int
+    margin: float = Field(default=0.0, description="mm below the surface that no score map covers")
     section: str
     training: int
     validation: int

@@ -32,6 +32,7 @@ def benchmark(
     device: str | None = None,
     seed: int = 0,
     bundle: Path | None = None,
+    margin: float = 0.0,
     section: str = "test",
 ) -> BenchmarkRecord:
     """Train, calibrate and measure methods on one split, and write the leaderboard.
@@ -46,6 +47,7 @@ def benchmark(
         device: where; None: CUDA where there is one.
         seed: of trainings and bootstrap.
         bundle: a HealthyTwin bundle that is taken as it is, with its preparation for all; None: it is trained.
+        margin: mm below the surface that are left out of every score map: the skull, where there is one.
         section: of the datalist, to measure on.
 
     Raises:
@@ -70,8 +72,8 @@ def benchmark(
     shared = writable_folder(output / "methods" / "shared")
     cohort = gather_cohort(datalist, shared, bundle=bundle, section=section)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    shop = Workshop(cohort, effort, where, shared, seed=seed, bundle=bundle)
-    key = _key(cohort, effort, seed, bundle)
+    shop = Workshop(cohort, effort, where, shared, seed=seed, bundle=bundle, margin=margin)
+    key = _key(shop)
     results = {}
     for name in names:
         folder = writable_folder(output / "methods" / name)
@@ -85,6 +87,7 @@ def benchmark(
         output=printable(output),
         effort=asdict(effort),
         seed=seed,
+        margin=margin,
         section=section,
         training=len(cohort.data.sections["training"]),
         validation=len(cohort.data.sections["validation"]),
@@ -135,7 +138,7 @@ def _run(name: str, shop: Workshop, folder: Path, key: str) -> tuple[MethodRun, 
         torch.cuda.reset_peak_memory_stats(device)
     with watching() as peak:
         method, training = timed(METHODS[name].fit, shop)
-        network = PostProcessed(method).to(device).eval()
+        network = PostProcessed(method, spacing=cohort.spacing, margin=shop.margin).to(device).eval()
         calibration, calibrating = timed(calibrate_method, network, cohort, folder, device)
         found = examine(network, cohort, calibration, device, shown=shown_cases(cohort))
     if not found.cases:
@@ -165,15 +168,17 @@ def shown_cases(cohort: Cohort) -> list[str]:
     return [names[round(index * (len(names) - 1) / max(1, count - 1))] for index in range(count)]
 
 
-def _key(cohort: Cohort, effort: Effort, seed: int, bundle: Path | None) -> str:
+def _key(shop: Workshop) -> str:
     """A short hash of all that decides a run: the division, the test cases, the preparation, the settings."""
+    cohort, bundle = shop.cohort, shop.bundle
     parts = [
         _VERSION,
         json.loads(cohort.listed.read_text()),
         list(cohort.test),
         list(cohort.prepare),
-        asdict(effort),
-        seed,
+        asdict(shop.effort),
+        shop.seed,
+        shop.margin,
         None if bundle is None else (bundle / "models" / "calibration.json").read_text(),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ class Workshop:
         folder: for what several methods share.
         seed: of every training.
         bundle: a ready HealthyTwin bundle, or None.
+        margin: see `PostProcessed`.
         shared: seconds that went into parts that several methods share, by name.
         earlier: seconds that went into parts of this method that an earlier run had made, by name.
     """
@@ -38,6 +40,7 @@ class Workshop:
     folder: Path
     seed: int = 0
     bundle: Path | None = None
+    margin: float = 0.0
     shared: dict[str, float] = field(default_factory=dict)
     earlier: dict[str, float] = field(default_factory=dict)
 
@@ -127,6 +130,23 @@ class Workshop:
         self.shared["gan"] = time.perf_counter() - started
         torch.save({"gan": gan.state_dict(), "seconds": self.shared["gan"]}, path)
         return gan
+
+    def twin(self) -> Path:
+        """The HealthyTwin bundle: the given one, or one that is trained once, on the same scans."""
+        from pipelines.train import train
+
+        if self.bundle is not None:
+            return self.bundle
+        root = self.folder / f"healthy_twin-{self.effort.name}-{self.seed}"
+        if not (root / "models" / "model.pt").is_file():
+            settings = {"epochs": self.effort.epochs, "steps": self.effort.epoch_steps, "seed": self.seed}
+            resume = (root / "training" / "resume.pt").is_file()
+            record = train(self.cohort.listed, root, settings=settings, resume=resume)
+            self.shared["healthy_twin"] = record.seconds
+        else:
+            seconds = json.loads((root / "training" / "training.json").read_text())["seconds"]
+            self.shared["healthy_twin"] = self.earlier["healthy_twin"] = seconds
+        return root
 
     def run(self, trainer: Any, what: str) -> None:
         """Run a trainer of one epoch behind a progress bar."""

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from pipelines.benchmark import methods as registry
 from pipelines.benchmark.effort import QUICK
+from pipelines.benchmark.examine import PostProcessed
 from pipelines.benchmark.methods import METHODS, Method
 from pipelines.benchmark.run import benchmark
 from pipelines.cli import app
@@ -34,7 +35,7 @@ SMOKE = replace(
     epochs=1,
     epoch_steps=1,
 )
-LEARNED = [name for name in METHODS if name != "healthy_twin"]
+LEARNED = [name for name in METHODS if name not in ("healthy_twin", "patchcore")]
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +118,19 @@ def test_thresholds_come_from_the_validation_scans(measured):
     _, output = measured
     calibration = json.loads((output / "methods" / "autoencoder" / "calibration.json").read_text())
     assert calibration["cases"] == ["validation-0", "validation-1"]
+
+
+def test_a_ready_bundle_gives_healthytwin_and_patchcores_encoder(datalist, tmp_path, bundle):
+    options = {"effort": replace(SMOKE, bank=20), "device": "cpu", "bundle": bundle, "margin": 10.0}
+    record = benchmark(datalist, tmp_path, methods=["healthy_twin", "patchcore"], **options)
+    assert [row.run.error for row in record.rows] == [None, None]
+    assert {row.method: row.run.shared_seconds for row in record.rows} == {"healthy_twin": 0, "patchcore": 0}
+    margin = PostProcessed(nn.Identity(), spacing=(2.0, 2.0, 5.0), margin=10.0)
+    image = torch.zeros(1, 1, 30, 30, 2)
+    image[:, :, 5:25, 5:25] = 0.5
+    inside = torch.zeros(30, 30, dtype=torch.bool)
+    inside[10:20, 10:20] = True  # more than 10 mm, five voxels, from the edge
+    assert torch.equal(margin(image)[0, 0, ..., 1] > 0, inside)
 
 
 def test_what_is_done_is_not_done_again_and_a_bad_method_stays_in_its_row(datalist, tmp_path, monkeypatch):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 
-def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """`(B, C, *spatial)` with zeros (air) behind the end of each axis, up to a multiple of `multiple`."""
+def pad_to_multiple(image: Tensor, multiple: int | Sequence[int]) -> Tensor:
+    """`(B, C, *spatial)` with zeros (air) behind the end of each axis, up to a multiple: one for all, or one each."""
+    each = [multiple] * (image.dim() - 2) if isinstance(multiple, int) else list(multiple)
     widths: list[int] = []
-    for size in reversed(image.shape[2:]):
-        widths.extend([0, -size % multiple])
+    for size, wanted in zip(reversed(image.shape[2:]), reversed(each), strict=True):
+        widths.extend([0, -size % wanted])
     return F.pad(image, widths)
 
 

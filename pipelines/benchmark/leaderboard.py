@@ -27,7 +27,11 @@ _LOW_IS_GOOD = ("false_alarm_rate",)
 
 
 def rank(
-    runs: Mapping[str, tuple[MethodRun, Sequence[CaseMeasures]]], *, by: str = "voxel_ap", seed: int = 0
+    runs: Mapping[str, tuple[MethodRun, Sequence[CaseMeasures]]],
+    *,
+    by: str = "voxel_ap",
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> list[Row]:
     """The rows of the table, the best first, those that failed last.
 
@@ -36,6 +40,7 @@ def rank(
     Args:
         runs: by method; no cases where it failed.
         by: the statistic that decides.
+        resamples: of the bootstrap.
         seed: of the bootstrap.
 
     Raises:
@@ -48,7 +53,7 @@ def rank(
     points: dict[str, Statistics] = {}
     boots: dict[str, Statistics] = {}
     for name, cases in done.items():
-        draws = resample_patients([case.patient for case in cases], seed=seed)
+        draws = resample_patients([case.patient for case in cases], resamples=resamples, seed=seed)
         points[name] = cohort_statistics(cases, np.ones((1, len(cases)), dtype=np.int64))
         boots[name] = cohort_statistics(cases, draws)
     order = sorted(done, key=lambda name: -np.nan_to_num(points[name][by][0], nan=-1.0))
@@ -108,7 +113,7 @@ def as_markdown(record: BenchmarkRecord) -> str:
     lines = [
         f"{record.test} test cases, {record.abnormal} with a lesion; {record.training} healthy scans to train, "
         f"{record.validation} to calibrate; effort `{record.effort['name']}`, seed {record.seed}, "
-        f"margin {record.margin:g} mm. In brackets: 95 % over 1,000 resamples of patients.",
+        f"margin {record.margin:g} mm. In brackets: 95 % over {record.resamples:,} resamples of patients.",
         "",
         "| method | "
         + " | ".join(HEADINGS[key] for key in keys)

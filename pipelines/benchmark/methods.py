@@ -112,11 +112,27 @@ def _proxyano(shop: Workshop) -> nn.Module:
 def _patchcore(shop: Workshop) -> nn.Module:
     from anomaly.methods.patchcore import PatchCore
 
-    encoder: Any = _network_of(shop.twin()).generator.encoder
-    method = PatchCore(encoder, size=shop.effort.bank).to(shop.device)
+    generator: Any = _network_of(shop.twin()).generator
+    stride = 2 if generator.halved == 3 else 1
+    method = PatchCore(generator.encoder, slice_stride=stride, size=shop.effort.bank).to(shop.device)
     volumes = (volume["image"].as_tensor()[None].to(shop.device) for volume in shop.cohort.volumes("training"))
     method.fill(volumes, seed=shop.seed)
     return method
+
+
+def _reverse_distillation(shop: Workshop) -> nn.Module:
+    from anomaly.methods.reverse_distillation import ReverseDistillation
+    from anomaly.networks import SliceWise, load_medicalnet, medicalnet_encoder, save_medicalnet
+
+    twin: Any = _network_of(shop.twin())
+    kept = shop.folder / "encoder.pth"
+    save_medicalnet(twin.generator.encoder, kept)
+    teacher = medicalnet_encoder(10, spatial_dims=2)
+    load_medicalnet(teacher, kept)  # 3-D kernels, summed along the slices
+    network = ReverseDistillation(teacher)
+    weights = [*network.bottleneck.parameters(), *network.student.parameters()]
+    shop.fit(network, weights, size=shop.effort.window, steps=shop.effort.steps, what="reverse distillation")
+    return SliceWise(network)
 
 
 def _healthy_twin(shop: Workshop) -> nn.Module:
@@ -139,6 +155,7 @@ METHODS = {
     "inpainting": Method("Semantic inpainting, M searched", "Yeh 2017, Mou 2023", _inpainting),
     "proxyano": Method("ProxyAno", "Zhou 2021, from its abstract", _proxyano),
     "patchcore": Method("PatchCore, HealthyTwin's encoder", "Roth 2022", _patchcore),
+    "reverse_distillation": Method("Reverse distillation", "Deng 2022", _reverse_distillation),
     "healthy_twin": Method("HealthyTwin", "this project", _healthy_twin),
 }
 """Every method that a benchmark knows, in the order in which they run."""

@@ -65,6 +65,7 @@ class BenchmarkRecord(_Record):
     seed: int
     margin: float = Field(default=0.0, description="mm below the surface that no score map covers")
     section: str
+    resamples: int = 1000
     training: int
     validation: int
     test: int

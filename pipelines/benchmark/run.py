@@ -34,6 +34,7 @@ def benchmark(
     bundle: Path | None = None,
     margin: float = 0.0,
     section: str = "test",
+    resamples: int = 1000,
 ) -> BenchmarkRecord:
     """Train, calibrate and measure methods on one split, and write the leaderboard.
 
@@ -49,6 +50,7 @@ def benchmark(
         bundle: a HealthyTwin bundle that is taken as it is, with its preparation for all; None: it is trained.
         margin: mm below the surface that are left out of every score map: the skull, where there is one.
         section: of the datalist, to measure on.
+        resamples: of the bootstrap.
 
     Raises:
         InputError: the datalist is missing or no datalist.
@@ -80,7 +82,7 @@ def benchmark(
         kept = store.load(folder, f"{name}-{key}")
         with without_chatter():
             results[name] = kept or _attempt(name, shop, folder, f"{name}-{key}")
-    rows = leaderboard.rank({name: result[:2] for name, result in results.items()}, seed=seed)
+    rows = leaderboard.rank({name: result[:2] for name, result in results.items()}, resamples=resamples, seed=seed)
     measured = next((cases for _, cases, _ in results.values() if cases), [])
     record = BenchmarkRecord(
         datalist=printable(datalist),
@@ -89,6 +91,7 @@ def benchmark(
         seed=seed,
         margin=margin,
         section=section,
+        resamples=resamples,
         training=len(cohort.data.sections["training"]),
         validation=len(cohort.data.sections["validation"]),
         test=len(cohort.test),

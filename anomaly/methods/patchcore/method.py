@@ -9,10 +9,10 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from anomaly.methods.patchcore.coreset import coreset
+from anomaly.networks.medicalnet import encoder_stride
 from anomaly.networks.shapes import crop_as, pad_to_multiple
 
 _LEVELS = (2, 3)  # of the encoder's maps: after its second and third stage, as in the paper
-_STRIDE = 32  # of a MedicalNet encoder
 _CHUNK = 4096  # features compared with the bank at once
 
 
@@ -26,6 +26,7 @@ class PatchCore(nn.Module):
     Args:
         encoder: a `medicalnet_encoder`, 2-D or 3-D; it is not trained.
         spatial_dims: of the encoder.
+        slice_stride: of the encoder.
         input_mean: subtracted from the image before the encoder; see `TwinGenerator`.
         input_std: divides the image before the encoder.
         size: features in the bank.
@@ -37,12 +38,14 @@ class PatchCore(nn.Module):
         encoder: nn.Module,
         *,
         spatial_dims: int = 3,
+        slice_stride: int = 1,
         input_mean: float = 0.25,
         input_std: float = 0.2,
         size: int = 2000,
         channels: int = 256,
     ) -> None:
         super().__init__()
+        self.stride = encoder_stride(spatial_dims=spatial_dims, slice_stride=slice_stride)
         self.encoder = encoder.eval().requires_grad_(False)
         self.spatial_dims, self.size, self.channels = spatial_dims, size, channels
         self.input_mean, self.input_std = input_mean, input_std
@@ -59,7 +62,7 @@ class PatchCore(nn.Module):
         """`score`, and `distance` to the bank, interpolated to the image, each `(B, 1, *spatial)`."""
         maps = self.features(image)
         nearest = self._distances(self._flat(maps)).reshape(maps.shape[0], 1, *maps.shape[2:])
-        padded = pad_to_multiple(image, _STRIDE)
+        padded = pad_to_multiple(image, self.stride)
         mode = "trilinear" if self.spatial_dims == 3 else "bilinear"
         distance = crop_as(F.interpolate(nearest, size=padded.shape[2:], mode=mode, align_corners=False), image)
         return {"score": distance / (distance + self.scale), "distance": distance}
@@ -67,12 +70,13 @@ class PatchCore(nn.Module):
     @torch.no_grad()
     def features(self, image: Tensor) -> Tensor:
         """`(B, channels, *places)` of `image`, `(B, 1, *spatial)`, at the encoder's second stage."""
-        padded = (pad_to_multiple(image, _STRIDE) - self.input_mean) / self.input_std
+        padded = (pad_to_multiple(image, self.stride) - self.input_mean) / self.input_std
         levels = [self.encoder(padded)[level] for level in _LEVELS]
         pool = F.avg_pool3d if self.spatial_dims == 3 else F.avg_pool2d
         mode = "trilinear" if self.spatial_dims == 3 else "bilinear"
         size = levels[0].shape[2:]
-        smooth = [pool(level, 3, stride=1, padding=1, count_include_pad=False) for level in levels]
+        edge = [1] * (2 * self.spatial_dims)
+        smooth = [pool(F.pad(level, edge, mode="replicate"), 3, stride=1) for level in levels]
         joined = torch.cat([F.interpolate(level, size=size, mode=mode, align_corners=False) for level in smooth], dim=1)
         by_place = joined.movedim(1, -1)
         pooled = F.adaptive_avg_pool1d(by_place.reshape(-1, 1, by_place.shape[-1]), self.channels)

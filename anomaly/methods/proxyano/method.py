@@ -91,6 +91,5 @@ def paste(proxy: Tensor, image: Tensor, *, smallest: float = 0.1, largest: float
             length = max(1, round(part * size))
             start = int(torch.randint(size - length + 1, ()))
             box.append(slice(start, start + length))
-        place = (sample, 0, *box)
-        pasted[place] = image[place]
+        pasted[sample, 0][tuple(box)] = image[sample, 0][tuple(box)]
     return pasted

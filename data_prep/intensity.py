@@ -33,7 +33,7 @@ def tissue_mask(volume: Array) -> Array:
     low = float(np.percentile(smooth, 0.5))
     if np.ptp(smooth) == 0:
         return np.ones(volume.shape, dtype=bool)
-    bright = smooth > low + 0.5 * (threshold_otsu(smooth) - low)
+    bright = smooth > low + 0.5 * (threshold_otsu(smooth.ravel()) - low)
     return np.stack([binary_fill_holes(bright[..., k]) for k in range(volume.shape[-1])], axis=-1)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines import archive_cli
+from pipelines.cli_benchmark import benchmark
 from pipelines.problems import ExitCode, guarded
 
 if TYPE_CHECKING:
@@ -374,6 +375,7 @@ def evaluate(
     raise typer.Exit(int(run.exit_code))
 
 
+app.command()(benchmark)
 archive_cli.register(app)
 
 

@@ -4,6 +4,7 @@ from anomaly.engines.calibration import CalibrationHandler
 from anomaly.engines.distributed import Together, average_gradients, process_device, process_rank
 from anomaly.engines.evaluator import AnomalyEvaluator
 from anomaly.engines.inferer import SlabInferer
+from anomaly.engines.method_trainer import MethodTrainer
 from anomaly.engines.metrics import CohortMetrics
 from anomaly.engines.training import CollapseWatcher, EpochSeed, Resumption, TrainingPictures
 from anomaly.engines.writer import FindingWriter, write_examination
@@ -15,6 +16,7 @@ __all__ = [
     "CollapseWatcher",
     "EpochSeed",
     "FindingWriter",
+    "MethodTrainer",
     "Resumption",
     "SlabInferer",
     "Together",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar
+
 import numpy as np
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Array = np.ndarray
+_Image = TypeVar("_Image", np.ndarray, "Tensor")
 _AIR = 0.04  # normalised intensity below which a voxel is background
 TOP_FRACTION = 0.002
 
 
-def foreground(image: Array) -> Array:
+def foreground(image: _Image) -> _Image:
     """Where the body is: `image`, any shape, in [0, 1], above 0.04."""
-    body: Array = image > _AIR
-    return body
+    return image > _AIR
 
 
 def image_score(score_map: Array, body: Array, *, fraction: float = TOP_FRACTION) -> float:

@@ -92,3 +92,14 @@ def test_voxel_metric_needs_an_abnormal_voxel():
 def test_unknown_statistic():
     with pytest.raises(ValueError, match="median"):
         VoxelMetric("median")
+
+
+def test_unrounded_scores_added_in_parts_are_within_two_thousandths_in_the_same_memory():
+    rng = np.random.default_rng(0)
+    truth = rng.random(500_000) < 0.01
+    scores = np.clip(rng.normal(0.3 + 0.25 * truth, 0.1), 0, 1)
+    histogram = ScoreHistogram()
+    for part in np.array_split(np.arange(truth.size), 20):
+        histogram.add(scores[part], truth[part])
+        assert histogram.healthy.nbytes + histogram.abnormal.nbytes == 2 * 8 * BINS
+    assert histogram.average_precision() == pytest.approx(average_precision_score(truth, scores), abs=0.002)

@@ -1,0 +1,1 @@
+"""`healthytwin benchmark`: all methods on one split, one preparation and one set of rules."""

@@ -1,0 +1,147 @@
+"""The cohort of a benchmark: one division, one preparation, for every method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.console import progress
+from pipelines.problems import CommandError
+from pipelines.training_data import TrainingData, gather, write_datalist
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_LEAST_BODY = 0.05  # part of a slice that must be body for a method to learn from it
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Healthy scans to learn from and to calibrate on, labelled ones to measure on.
+
+    Args:
+        data: the healthy scans, divided.
+        listed: a datalist of them with absolute paths.
+        test: items with `image`, `case` and, where something may be abnormal, `label`.
+        prepare: configs of the invertible transforms from a volume to what every method sees.
+    """
+
+    data: TrainingData
+    listed: Path
+    test: Sequence[dict[str, Any]]
+    prepare: Sequence[dict[str, Any]]
+
+    @cached_property
+    def slices(self) -> list[Tensor]:
+        """The healthy slices to learn from, each `(1, h, w)` in [0, 1], without those that are nearly empty."""
+        from monai.utils import set_determinism
+
+        from anomaly.scoring import foreground
+
+        set_determinism(0)
+        kept = []
+        for volume in self.volumes("training"):
+            image = volume["image"].as_tensor()
+            kept += [one.clone() for one in image.unbind(-1) if foreground(one.numpy()).mean() >= _LEAST_BODY]
+        return kept
+
+    @cached_property
+    def spacing(self) -> tuple[float, ...]:
+        """Voxel size in mm of a prepared scan."""
+        return tuple(float(step) for step in self.volumes("validation")[0]["image"].pixdim)
+
+    @cached_property
+    def proxies(self) -> list[Tensor]:
+        """The superpixel image of each of the `slices`, made once."""
+        from anomaly.networks import superpixel_image
+
+        made = []
+        with progress(len(self.slices), "superpixels") as begin:
+            for image in self.slices:
+                begin("")
+                made.append(superpixel_image(image))
+        return made
+
+    def volumes(self, section: str) -> Any:
+        """A dataset of the prepared healthy runs of "training" or "validation"."""
+        from monai.data import Dataset
+
+        from data_prep import CropRund, list_runs
+
+        transform = self.transform([CropRund(keys="image")])
+        return Dataset(list_runs(self.listed, section), transform)
+
+    def examined(self) -> tuple[Any, Any]:
+        """A dataset of the prepared test scans, and the transform that takes maps back to their grids."""
+        import torch
+        from monai.transforms import Compose, EnsureChannelFirstd, EnsureTyped, Invertd
+
+        from data_prep import CheckedDataset
+
+        transform = self.transform(labels=True)
+        keys = ["pred", "body"]
+        back = Invertd(keys=keys, transform=transform, orig_keys="image", nearest_interp=[False, True])
+        typed = EnsureTyped(keys=keys, dtype=torch.float32)
+        channel = EnsureChannelFirstd(keys="body", channel_dim="no_channel")
+        return CheckedDataset(list(self.test), transform), Compose([channel, typed, back])
+
+    def transform(self, more: Sequence[Any] = (), *, labels: bool = False) -> Any:
+        """From an item of a datalist to a prepared one."""
+        import torch
+        from monai.transforms import Compose, EnsureChannelFirstd, EnsureTyped, LoadImaged, ResampleToMatchd
+
+        from data_prep import SeriesReader
+
+        load: list[Any] = [LoadImaged(keys="image", reader=SeriesReader)]
+        keys = ["image"]
+        if labels:
+            keys = ["image", "label"]
+            reader = SeriesReader(allow_constant=True)
+            load.append(LoadImaged(keys="label", reader=reader, allow_missing_keys=True))
+        load.append(EnsureChannelFirstd(keys=keys, allow_missing_keys=True))
+        if labels:
+            load.append(ResampleToMatchd(keys="label", key_dst="image", mode="nearest", allow_missing_keys=True))
+        load.append(EnsureTyped(keys="image", dtype=torch.float32))
+        return Compose([*load, *_instantiate(self.prepare), *more])
+
+
+def gather_cohort(datalist: Path, folder: Path, *, bundle: Path | None = None, section: str = "test") -> Cohort:
+    """Read and divide a datalist; the preparation follows from the scans, or is a bundle's.
+
+    Args:
+        datalist: the datalist or its folder.
+        folder: where the division is written down.
+        bundle: whose preparation is to be used.
+        section: of the labelled cases.
+
+    Raises:
+        InputError: the datalist is missing, or has no such section.
+        CommandError: there are too few healthy scans, or no case to measure on.
+    """
+    from monai.bundle import ConfigParser
+
+    from data_prep import list_items
+    from pipelines.new_bundle import plan_for
+
+    data = gather(datalist)
+    test = list_items(datalist, section)
+    if not test:
+        msg = f"{datalist}: the section {section!r} is empty; a benchmark measures on labelled cases"
+        raise CommandError(msg)
+    write_datalist(data, folder / "dataset.json")
+    prepare = plan_for(data.fingerprint).prepare
+    if bundle is not None:
+        prepare = ConfigParser.load_config_file(bundle / "configs" / "inference.yaml")["prepare"]
+    return Cohort(data, folder / "dataset.json", test, prepare)
+
+
+def _instantiate(configs: Sequence[dict[str, Any]]) -> list[Any]:
+    from monai.bundle import ConfigParser
+
+    parser = ConfigParser({"prepare": list(configs)})
+    parser.parse()
+    made: list[Any] = parser.get_parsed_content("prepare")
+    return made

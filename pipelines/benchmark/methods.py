@@ -1,0 +1,161 @@
+"""The rows of a benchmark: how each method comes from healthy scans to a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.benchmark.workshop import Workshop
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row.
+
+    Args:
+        title: its name for people.
+        source: what it goes back to.
+        fit: from a workshop to a network that maps `(B, 1, i, j, k)` to a score map of the same shape.
+    """
+
+    title: str
+    source: str
+    fit: Callable[[Workshop], nn.Module]
+
+
+def _intensity(_: Workshop) -> nn.Module:
+    from anomaly.methods.intensity import IntensityThreshold
+
+    return IntensityThreshold()
+
+
+def _equalised(_: Workshop) -> nn.Module:
+    from anomaly.methods.intensity import IntensityThreshold
+
+    return IntensityThreshold(equalise=True)
+
+
+def _autoencoder(shop: Workshop) -> nn.Module:
+    from anomaly.methods.autoencoder import Autoencoder
+    from anomaly.networks import SliceWise
+
+    network = Autoencoder(channels=shop.effort.channels)
+    shop.fit(network, network.parameters(), size=shop.effort.window, steps=shop.effort.steps, what="autoencoder")
+    return SliceWise(network)
+
+
+def _denoising(shop: Workshop) -> nn.Module:
+    from anomaly.methods.denoising import DenoisingAutoencoder
+    from anomaly.networks import SliceWise
+
+    network = DenoisingAutoencoder(features=shop.effort.features)
+    steps = shop.effort.steps
+    shop.fit(network, network.parameters(), size=shop.effort.window, steps=steps, what="denoising autoencoder")
+    return SliceWise(network)
+
+
+def _anogan(shop: Workshop) -> nn.Module:
+    from anomaly.methods.anogan import AnoGan
+    from anomaly.networks import SliceWise
+
+    method = AnoGan(shop.gan(), iterations=shop.effort.iterations, overlap=shop.effort.overlap)
+    return SliceWise(method)
+
+
+def _fanogan(shop: Workshop) -> nn.Module:
+    from anomaly.methods.fanogan import FastAnoGan
+    from anomaly.networks import SliceWise
+
+    effort = shop.effort
+    method = FastAnoGan(shop.gan(), channels=effort.gan_channels, overlap=effort.overlap)
+    weights = method.encoder.parameters()
+    shop.fit(method, weights, size=effort.patch, steps=effort.encoder_steps, what="f-AnoGAN's encoder", rate=5e-4)
+    return SliceWise(method)
+
+
+def _inpainting(shop: Workshop) -> nn.Module:
+    from anomaly.methods.inpainting import SemanticInpainting
+    from anomaly.networks import SliceWise
+
+    method = SemanticInpainting(shop.gan(), iterations=shop.effort.iterations, overlap=shop.effort.overlap)
+    return SliceWise(method)
+
+
+def _proxyano(shop: Workshop) -> nn.Module:
+    import torch
+
+    from anomaly.methods.proxyano import ProxyAno, ProxyAnoTrainer
+    from anomaly.networks import SliceDiscriminator, SliceWise
+
+    effort = shop.effort
+    network = ProxyAno(channels=effort.channels[1:], features=effort.features).to(shop.device)
+    judge = SliceDiscriminator(spatial_dims=2).to(shop.device)
+    trainer = ProxyAnoTrainer(
+        device=shop.device,
+        max_epochs=1,
+        train_data_loader=shop.loader(effort.window, effort.steps, proxies=True),
+        network=network,
+        optimizer=torch.optim.Adam(network.parameters(), 1e-3),
+        discriminator=judge,
+        d_optimizer=torch.optim.Adam(judge.parameters(), 2e-4, (0.5, 0.99)),
+        decollate=False,
+    )
+    shop.run(trainer, "ProxyAno")
+    return SliceWise(network)
+
+
+def _patchcore(shop: Workshop) -> nn.Module:
+    from anomaly.methods.patchcore import PatchCore
+
+    generator: Any = _network_of(shop.twin()).generator
+    stride = 2 if generator.halved == 3 else 1
+    method = PatchCore(generator.encoder, slice_stride=stride, size=shop.effort.bank).to(shop.device)
+    volumes = (volume["image"].as_tensor()[None].to(shop.device) for volume in shop.cohort.volumes("training"))
+    method.fill(volumes, seed=shop.seed)
+    return method
+
+
+def _reverse_distillation(shop: Workshop) -> nn.Module:
+    from anomaly.methods.reverse_distillation import ReverseDistillation
+    from anomaly.networks import SliceWise, load_medicalnet, medicalnet_encoder, save_medicalnet
+
+    twin: Any = _network_of(shop.twin())
+    kept = shop.folder / "encoder.pth"
+    save_medicalnet(twin.generator.encoder, kept)
+    teacher = medicalnet_encoder(10, spatial_dims=2)
+    load_medicalnet(teacher, kept)  # 3-D kernels, summed along the slices
+    network = ReverseDistillation(teacher)
+    weights = [*network.bottleneck.parameters(), *network.student.parameters()]
+    shop.fit(network, weights, size=shop.effort.window, steps=shop.effort.steps, what="reverse distillation")
+    return SliceWise(network)
+
+
+def _healthy_twin(shop: Workshop) -> nn.Module:
+    return _network_of(shop.twin())
+
+
+def _network_of(bundle: Path) -> Any:
+    from anomaly import load_detector
+
+    return load_detector(bundle, device="cpu").network
+
+
+METHODS = {
+    "intensity": Method("Intensity", "brightness inside the body", _intensity),
+    "equalised_intensity": Method("Intensity, equalised", "Meissen 2021", _equalised),
+    "autoencoder": Method("Autoencoder", "Baur 2021", _autoencoder),
+    "denoising": Method("Denoising autoencoder", "Kascenas 2022", _denoising),
+    "anogan": Method("AnoGAN", "Schlegl 2017", _anogan),
+    "fanogan": Method("f-AnoGAN", "Schlegl 2019", _fanogan),
+    "inpainting": Method("Semantic inpainting, M searched", "Yeh 2017, Mou 2023", _inpainting),
+    "proxyano": Method("ProxyAno", "Zhou 2021, from its abstract", _proxyano),
+    "patchcore": Method("PatchCore, HealthyTwin's encoder", "Roth 2022", _patchcore),
+    "reverse_distillation": Method("Reverse distillation", "Deng 2022", _reverse_distillation),
+    "healthy_twin": Method("HealthyTwin", "this project", _healthy_twin),
+}
+"""Every method that a benchmark knows, in the order in which they run."""

@@ -1,0 +1,171 @@
+"""Where methods are trained: the same healthy slices for all, and a progress bar."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.benchmark.cohort import Cohort
+from pipelines.benchmark.effort import Effort
+from pipelines.console import progress_bar
+
+if TYPE_CHECKING:
+    import torch
+
+    from anomaly.networks import LatentGan
+
+
+@dataclass
+class Workshop:
+    """What a method needs to be trained.
+
+    Args:
+        cohort: to learn from.
+        effort: how hard.
+        device: where.
+        folder: for what several methods share.
+        seed: of every training.
+        bundle: a ready HealthyTwin bundle, or None.
+        margin: see `PostProcessed`.
+        shared: seconds that went into parts that several methods share, by name.
+        earlier: seconds that went into parts of this method that an earlier run had made, by name.
+    """
+
+    cohort: Cohort
+    effort: Effort
+    device: torch.device
+    folder: Path
+    seed: int = 0
+    bundle: Path | None = None
+    margin: float = 0.0
+    shared: dict[str, float] = field(default_factory=dict)
+    earlier: dict[str, float] = field(default_factory=dict)
+
+    def loader(self, size: int, steps: int, *, proxies: bool = False) -> Any:
+        """Batches of healthy slices `(B, 1, size, size)` under `image`: random crops, mirrored and scaled a little.
+
+        Args:
+            size: of the crops.
+            steps: batches.
+            proxies: the same crop of the superpixel image comes under `proxy`.
+        """
+        import torch
+        from monai.data import DataLoader, Dataset
+        from monai.transforms import (
+            Compose,
+            RandFlipd,
+            RandScaleIntensityd,
+            RandSpatialCropd,
+            ScaleIntensityRanged,
+            SpatialPadd,
+        )
+
+        keys = ["image", "proxy"] if proxies else ["image"]
+        transform = Compose(
+            [
+                SpatialPadd(keys=keys, spatial_size=(size, size)),
+                RandSpatialCropd(keys=keys, roi_size=(size, size), random_size=False),
+                RandFlipd(keys=keys, prob=0.5, spatial_axis=0),
+                RandScaleIntensityd(keys=keys, prob=0.5, factors=0.1),
+                ScaleIntensityRanged(keys=keys, a_min=0, a_max=1, b_min=0, b_max=1, clip=True),
+            ]
+        ).set_random_state(seed=self.seed)
+        columns = [self.cohort.slices, *([self.cohort.proxies] if proxies else [])]
+        items = [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+        dataset = Dataset(items, transform)
+        draws = torch.Generator().manual_seed(self.seed)
+        sampler = torch.utils.data.RandomSampler(
+            dataset, replacement=True, num_samples=steps * self.effort.batch, generator=draws
+        )
+        return DataLoader(dataset, batch_size=self.effort.batch, sampler=sampler, num_workers=0)
+
+    def fit(self, network: Any, parameters: Any, *, size: int, steps: int, what: str, rate: float = 1e-3) -> None:
+        """Train a method that states its own loss, by Adam."""
+        import torch
+
+        from anomaly.engines import MethodTrainer
+
+        trainer = MethodTrainer(
+            device=self.device,
+            max_epochs=1,
+            train_data_loader=self.loader(size, steps),
+            network=network.to(self.device),
+            optimizer=torch.optim.Adam(parameters, lr=rate),
+            decollate=False,
+        )
+        self.run(trainer, what)
+
+    def gan(self) -> LatentGan:
+        """The GAN of healthy patches that several methods share, trained once and kept in a file."""
+        import time
+
+        import torch
+        from monai.utils import set_determinism
+
+        from anomaly.methods.anogan import LatentGanTrainer
+        from anomaly.networks import LatentGan
+
+        effort, path = self.effort, self.folder / f"gan-{self.effort.name}-{self.seed}.pt"
+        set_determinism(self.seed)
+        gan = LatentGan(patch=effort.patch, latent=effort.latent, channels=effort.gan_channels).to(self.device)
+        if path.is_file():
+            kept = torch.load(path, map_location=self.device, weights_only=True)
+            gan.load_state_dict(kept["gan"])
+            self.shared["gan"] = self.earlier["gan"] = kept["seconds"]
+            return gan
+        started = time.perf_counter()
+        trainer = LatentGanTrainer(
+            device=self.device,
+            max_epochs=1,
+            train_data_loader=self.loader(effort.patch, effort.gan_steps),
+            gan=gan,
+            optimizer=torch.optim.Adam(gan.generator.parameters(), 2e-4, (0.0, 0.9)),
+            critic_optimizer=torch.optim.Adam(gan.critic.parameters(), 2e-4, (0.0, 0.9)),
+            decollate=False,
+        )
+        self.run(trainer, "GAN of healthy patches")
+        self.shared["gan"] = time.perf_counter() - started
+        torch.save({"gan": gan.state_dict(), "seconds": self.shared["gan"]}, path)
+        return gan
+
+    def twin(self) -> Path:
+        """The HealthyTwin bundle: the given one, or one that is trained once, on the same scans."""
+        from pipelines.train import train
+
+        if self.bundle is not None:
+            return self.bundle
+        root = self.folder / f"healthy_twin-{self.effort.name}-{self.seed}"
+        if not (root / "models" / "model.pt").is_file():
+            settings = {"epochs": self.effort.epochs, "steps": self.effort.epoch_steps, "seed": self.seed}
+            resume = (root / "training" / "resume.pt").is_file()
+            record = train(self.cohort.listed, root, settings=settings, resume=resume)
+            self.shared["healthy_twin"] = record.seconds
+        else:
+            seconds = json.loads((root / "training" / "training.json").read_text())["seconds"]
+            self.shared["healthy_twin"] = self.earlier["healthy_twin"] = seconds
+        return root
+
+    def run(self, trainer: Any, what: str) -> None:
+        """Run a trainer of one epoch behind a progress bar."""
+        from ignite.engine import Events
+
+        from pipelines.quiet import without_step_lines
+
+        with without_step_lines(), progress_bar() as bar:
+            task = bar.add_task(what, total=None)
+
+            def step(engine: Any) -> None:
+                state = engine.state
+                words = f"{what}, loss {state.output['loss']:.4f}"
+                bar.update(task, completed=state.iteration, total=state.epoch_length, description=words)
+
+            trainer.add_event_handler(Events.ITERATION_COMPLETED, step)
+            trainer.run()
+
+
+def parameters_of(networks: Sequence[Any]) -> int:
+    """How many numbers the networks have learned or could learn."""
+    return sum(parameter.numel() for network in networks for parameter in network.parameters())

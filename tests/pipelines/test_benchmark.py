@@ -1,0 +1,180 @@
+"""`healthytwin benchmark`: a whole small benchmark, and what becomes of it when it is run again or a method fails."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import phantom, rotated_affine
+from torch import nn
+from typer.testing import CliRunner
+
+from pipelines.benchmark import methods as registry
+from pipelines.benchmark.effort import QUICK
+from pipelines.benchmark.examine import PostProcessed
+from pipelines.benchmark.methods import METHODS, Method
+from pipelines.benchmark.run import benchmark
+from pipelines.cli import app
+
+SMOKE = replace(
+    QUICK,
+    name="smoke",
+    window=32,
+    batch=2,
+    steps=2,
+    channels=(4, 4),
+    features=(4, 4, 4, 4, 4, 4),
+    patch=16,
+    latent=4,
+    gan_channels=(8, 4),
+    gan_steps=5,
+    encoder_steps=2,
+    iterations=2,
+    epochs=1,
+    epoch_steps=1,
+)
+ENCODED = ("healthy_twin", "patchcore", "reverse_distillation")
+LEARNED = [name for name in METHODS if name not in ENCODED]
+
+
+@pytest.fixture(scope="module")
+def datalist(tmp_path_factory):
+    """Two phantoms to train, two to validate, four to test, two of them ill."""
+    import nibabel as nib
+
+    folder = tmp_path_factory.mktemp("cohort")
+    affine = rotated_affine((4.0, 4.0, 8.0), angle=0.1)
+    sections = {"training": [], "validation": [], "test": []}
+    for section, count in (("training", 2), ("validation", 2), ("test", 4)):
+        for index in range(count):
+            ill = section == "test" and index < 2
+            array, mask = phantom((40, 40, 5), seed=10 * len(section) + index, lesion=ill)
+            entry = {"image": f"{section}-{index}.nii.gz"}
+            nib.save(nib.Nifti1Image(array, affine), folder / entry["image"])
+            if section == "test":
+                entry["label"] = f"label-{index}.nii.gz"
+                nib.save(nib.Nifti1Image(mask.astype(np.uint8), affine), folder / entry["label"])
+            sections[section].append(entry)
+    (folder / "dataset.json").write_text(json.dumps(sections))
+    return folder / "dataset.json"
+
+
+@pytest.fixture(scope="module")
+def measured(datalist, tmp_path_factory):
+    """A benchmark of all methods but HealthyTwin, whose training has tests of its own."""
+    output = tmp_path_factory.mktemp("out")
+    return benchmark(datalist, output, methods=LEARNED, effort=SMOKE, device="cpu", resamples=50), output
+
+
+def test_every_method_has_its_row(measured):
+    record, _ = measured
+    assert sorted(row.method for row in record.rows) == sorted(LEARNED)
+    assert [row.run.error for row in record.rows] == [None] * len(LEARNED)
+    assert (record.training, record.validation, record.test, record.abnormal) == (2, 2, 4, 2)
+    assert record.exit_code == 0
+    for row in record.rows:
+        for name, metric in row.metrics.items():
+            assert metric.value is not None, name
+            assert 0 <= metric.value <= 1
+            assert metric.interval is None or metric.interval[0] <= metric.interval[1]
+        assert row.run.seconds_per_volume > 0
+        assert row.run.parameters > 0 or "intensity" in row.method
+
+
+def test_the_best_comes_first_and_differences_are_paired(measured):
+    record, _ = measured
+    ranks = [row.metrics["voxel_ap"].value for row in record.rows]
+    assert ranks == sorted(ranks, reverse=True)
+    assert record.rows[0].behind_best == {}
+    for row in record.rows[1:]:
+        behind = row.behind_best["voxel_ap"]
+        assert behind.value == pytest.approx(ranks[0] - row.metrics["voxel_ap"].value)
+        assert behind.interval[0] <= behind.interval[1]
+
+
+def test_anogan_and_fanogan_share_a_gan(measured):
+    record, output = measured
+    rows = {row.method: row.run for row in record.rows}
+    assert len(list((output / "methods" / "shared").glob("gan-*.pt"))) == 1
+    assert rows["anogan"].shared_seconds == rows["fanogan"].shared_seconds > 0
+    assert rows["fanogan"].training_seconds > rows["fanogan"].shared_seconds
+
+
+def test_all_outputs_say_the_same(measured):
+    record, output = measured
+    kept = json.loads((output / "leaderboard.json").read_text())
+    table = list(csv.DictReader((output / "leaderboard.csv").read_text().splitlines()))
+    page, text = ((output / f"leaderboard.{kind}").read_text() for kind in ("html", "md"))
+    for row, line, known in zip(record.rows, table, kept["rows"], strict=True):
+        value = row.metrics["voxel_ap"].value
+        assert known["metrics"]["voxel_ap"]["value"] == float(line["voxel_ap"]) == value
+        assert f"{value:.3f} (" in page
+        assert f"| {row.title} | {value:.3f} (" in text
+    assert page.count("data:image/png;base64,") == 3
+
+
+def test_thresholds_come_from_the_validation_scans(measured):
+    _, output = measured
+    calibration = json.loads((output / "methods" / "autoencoder" / "calibration.json").read_text())
+    assert calibration["cases"] == ["validation-0", "validation-1"]
+
+
+def test_a_ready_bundle_gives_healthytwin_and_patchcores_encoder(datalist, tmp_path, bundle):
+    options = {"effort": replace(SMOKE, bank=20), "device": "cpu", "resamples": 50, "bundle": bundle, "margin": 10.0}
+    record = benchmark(datalist, tmp_path, methods=ENCODED, **options)
+    assert [row.run.error for row in record.rows] == [None] * 3
+    assert {row.method: row.run.shared_seconds for row in record.rows} == dict.fromkeys(ENCODED, 0)
+    margin = PostProcessed(nn.Identity(), spacing=(2.0, 2.0, 5.0), margin=10.0)
+    image = torch.zeros(1, 1, 30, 30, 2)
+    image[:, :, 5:25, 5:25] = 0.5
+    kept = margin(image)[0, 0, ..., 1] > 0  # more than 10 mm, five voxels, from the edge
+    assert kept[11:19, 11:19].all()
+    kept[9:21, 9:21] = False
+    assert not kept.any()
+
+
+def test_what_is_done_is_not_done_again_and_a_bad_method_stays_in_its_row(datalist, tmp_path, monkeypatch):
+    calls = []
+
+    class KnowsTheLesion(nn.Module):
+        def forward(self, image):
+            return torch.exp(-(((image - 0.64) / 0.08) ** 2))
+
+    def counted(_):
+        calls.append("intensity")
+        return KnowsTheLesion()
+
+    def bad(_):
+        raise RuntimeError("no | luck")
+
+    rows = {"intensity": Method("Counted", "test", counted), "autoencoder": Method("Bad", "test", bad)}
+    for module in ("pipelines.benchmark.leaderboard", "pipelines.benchmark.methods"):
+        monkeypatch.setattr(f"{module}.METHODS", rows)
+    assert registry.METHODS is rows
+    for _ in range(2):
+        record = benchmark(datalist, tmp_path, effort=SMOKE, device="cpu", resamples=50)
+    assert calls == ["intensity"]
+    assert [row.method for row in record.rows] == ["intensity", "autoencoder"]
+    metrics = {name: metric.value for name, metric in record.rows[0].metrics.items()}
+    assert metrics["voxel_ap"] > 0.8
+    assert metrics["image_auroc"] == metrics["lesion_sensitivity"] == 1
+    assert record.rows[1].run.error == "RuntimeError: no | luck"
+    assert record.exit_code == 3
+    assert "RuntimeError: no | luck" in (tmp_path / "leaderboard.html").read_text()
+    assert "| Bad | failed: RuntimeError: no / luck |" in (tmp_path / "leaderboard.md").read_text()
+    benchmark(datalist, tmp_path, effort=SMOKE, device="cpu", resamples=50, seed=1)
+    assert calls == ["intensity"] * 2, "another seed is another run"
+
+
+def test_the_command(datalist, tmp_path):
+    words = ["benchmark", str(datalist), "-o", str(tmp_path), "--methods", "intensity", "--quick"]
+    done = CliRunner().invoke(app, [*words, "--json"])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["rows"][0]["method"] == "intensity"
+    again = CliRunner().invoke(app, words)
+    assert "Voxel AP" in again.stdout
+    unknown = CliRunner().invoke(app, ["benchmark", str(datalist), "-o", str(tmp_path), "--methods", "magic"])
+    assert unknown.exit_code == 2
+    assert "no such method: magic" in unknown.stderr

@@ -40,7 +40,7 @@ def measures(metrics: Mapping[str, Any]) -> list[Measure]:
         Measure(
             name=_WORDS.get(key, (key.replace("_", " "), ""))[0],
             value=f"{numbers[key]:.3f}" if key in numbers else "not defined",
-            interval="{:.3f} to {:.3f}".format(*intervals[key]) if key in intervals else "",
+            interval="{:.3f} to {:.3f}".format(*intervals[key]) if intervals.get(key) else "",
             meaning=_WORDS.get(key, ("", ""))[1],
         )
         for key in (*known, *(key for key in numbers if key not in _WORDS and key not in ("cases", "seed")))

@@ -13,6 +13,7 @@ from scipy.ndimage import median_filter
 from sklearn.metrics import roc_auc_score
 
 from anomaly.bundle import load_calibration
+from anomaly.metrics.bootstrap import image_auroc, interval, resample_patients
 from anomaly.metrics.histogram import ScoreHistogram, average_precision, dice_curve
 from anomaly.scoring.lesions import find_lesions
 from anomaly.scoring.score import image_score
@@ -20,6 +21,7 @@ from anomaly.scoring.score import image_score
 Array = np.ndarray
 _RESAMPLES = 1000
 _BOX_FRACTION = 0.01  # of the voxels of an organ's box; of a left ventricle's about 4 ml
+_OF_IMAGES = {"image_auroc": "score", "image_auroc_in_box": "box_score"}
 _MIN_SLICE_VOXELS = 10  # fewer labelled voxels do not make a slice abnormal
 
 
@@ -122,26 +124,23 @@ class CohortMetrics:
         everyone = np.ones((1, len(healthy)), dtype=np.int64)
         point = _statistics(everyone, healthy, abnormal, voxels)
         labelled = [row for row in self.cases if "voxels" in row]
-        patients = np.unique([row["patient"] for row in labelled], return_inverse=True)[1]
-        draws = _resamples(patients, np.random.default_rng(self.seed))
+        draws = resample_patients([row["patient"] for row in labelled], resamples=_RESAMPLES, seed=self.seed)
         boot = _statistics(draws, healthy, abnormal, voxels)
+        ill = np.array([row["lesion_ml"] > 0 for row in labelled])
+        for name, key in _OF_IMAGES.items():
+            if all(key in row for row in labelled):
+                scores = np.array([row[key] for row in labelled])
+                point[name], boot[name] = (image_auroc(scores, ill, weights) for weights in (everyone, draws))
         compared = self._compared(point, boot, everyone, draws) if len(self.subtractions) == len(healthy) else {}
         pooled = sum(self.histograms, start=ScoreHistogram())
-        ill = np.array([row["lesion_ml"] > 0 for row in labelled])
         alarms = np.array([row["p_value"] <= self.calibration.alpha + 1e-9 for row in labelled])
         return {
-            **{name: float(values[0]) for name, values in point.items()},
-            "intervals": {name: _interval(values) for name, values in boot.items()},
+            **{name: float(values[0]) if np.isfinite(values[0]) else None for name, values in point.items()},
+            "intervals": {name: interval(values) for name, values in boot.items()},
             **compared,
             "best_dice_threshold": pooled.best_dice()[1],
             "mean_dice_at_threshold": float(np.mean([_dice(row["voxels"]) for row in labelled if row["voxels"][2]])),
             "slice_auroc": _auroc(*zip(*self.slices, strict=True)),
-            "image_auroc": _auroc([row["score"] for row in labelled], ill),
-            **(
-                {"image_auroc_in_box": _auroc([row["box_score"] for row in labelled], ill)}
-                if all("box_score" in row for row in labelled)
-                else {}
-            ),
             "sensitivity": float(alarms[ill].mean()) if ill.any() else None,
             "false_alarm_rate": float(alarms[~ill].mean()) if (~ill).any() else None,
             "voxel_threshold": self.calibration.voxel_threshold,
@@ -160,7 +159,7 @@ class CohortMetrics:
             "gain": {
                 name: {
                     "difference": float(point[name][0] - other[name][0]),
-                    "interval": _interval(boot[name] - other_boot[name]),
+                    "interval": interval(boot[name] - other_boot[name]),
                 }
                 for name in other
             },
@@ -172,17 +171,6 @@ class CohortMetrics:
         if "voxels" not in row:
             return rest
         return {**rest, "dice_at_threshold": _dice(row["voxels"]) if row["voxels"][2] else None}
-
-
-def _resamples(patients: Array, rng: np.random.Generator) -> Array:
-    """How often each case is drawn, `(resamples, cases)`: all cases of a patient together.
-
-    Args:
-        patients: `(cases,)`, number of each case's patient, from 0 on.
-        rng: source of randomness.
-    """
-    count = int(patients.max()) + 1
-    return rng.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)[:, patients]
 
 
 def _statistics(weights: Array, healthy: Array, abnormal: Array, voxels: Array) -> dict[str, Array]:
@@ -210,11 +198,6 @@ def _threshold_free(weights: Array, healthy: Array, abnormal: Array) -> dict[str
             "voxel_ap": np.array([average_precision(*pair) for pair in pooled]),
             "best_dice": np.array([np.nanmax(dice_curve(*pair)) if pair[1].any() else np.nan for pair in pooled]),
         }
-
-
-def _interval(values: Array) -> list[float]:
-    """95 % percentile interval."""
-    return [float(q) for q in np.nanpercentile(values, [2.5, 97.5])]
 
 
 def _dice(voxels: list[int]) -> float:

@@ -10,7 +10,6 @@ from monai.data import MetaTensor
 
 from anomaly.bundle import sha256_of
 from anomaly.engines import CohortMetrics
-from anomaly.engines.metrics import _resamples
 from anomaly.scoring.calibration import Calibration
 
 
@@ -54,13 +53,6 @@ def measured(bundle, patients, *, box=None, ill=lambda _: True, found=lambda num
     return json.loads((bundle / "out" / "metrics.json").read_text())
 
 
-def test_cases_of_one_patient_are_drawn_together():
-    draws = _resamples(np.array([0, 0, 1, 2, 2, 2]), np.random.default_rng(0))
-    assert (draws[:, 0] == draws[:, 1]).all()
-    assert (draws[:, 3] == draws[:, 5]).all()
-    assert (draws[:, [0, 2, 3]].sum(axis=1) == 3).all(), "as many patients as there are"
-
-
 def test_copies_of_few_patients_say_less_than_as_many_patients(bundle):
     alone = measured(bundle, [str(number) for number in range(12)])
     together = measured(bundle, ["a", "b"] * 6)
@@ -76,4 +68,9 @@ def test_what_lies_outside_the_box_does_not_count(bundle):
     report = measured(bundle, patients, box=[[1, 9], [1, 9], [0, 2]], **cases)
     assert report["voxel_ap"] == 1.0
     assert report["image_auroc_in_box"] == 1.0
-    assert "image_auroc_in_box" not in measured(bundle, patients)
+    assert report["intervals"]["image_auroc_in_box"] == [1.0, 1.0]
+    assert report["image_auroc"] == 0.5, "the scores of whole images are all the same"
+    without = measured(bundle, patients)
+    assert "image_auroc_in_box" not in without
+    assert without["image_auroc"] is None
+    assert without["intervals"]["image_auroc"] is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-_OURS = {
+BATCH_CODES = {
     "WORKER_DIED": "the worker that had this case ended without a result",
     "TIME_OUT": "the case took longer than the site allows, and its worker was ended",
     "CHANGED": "the files changed while they were read; the next run takes them as they are then",
@@ -43,7 +43,7 @@ def meaning(code: str) -> str:
 
     if code in CODES:
         return CODES[code].meaning
-    return _OURS.get(code, "an unexpected error of this type")
+    return BATCH_CODES.get(code, "an unexpected error of this type")
 
 
 def is_final(code: str) -> bool:

@@ -100,4 +100,6 @@ def test_detect_finds_the_same(healthytwin: Run, identity_bundle: Path, datalist
         assert done.exit_code == 0, done.output
     findings = [json.loads((tmp_path / command / "ill.json").read_text()) for command in ("evaluate", "detect")]
     assert findings[0]["score"] == pytest.approx(findings[1]["score"], abs=1e-5)
-    assert findings[0]["lesions"] == findings[1]["lesions"]
+    assert len(findings[0]["lesions"]) == len(findings[1]["lesions"]) == 1
+    for key, value in findings[0]["lesions"][0].items():
+        assert findings[1]["lesions"][0][key] == pytest.approx(value, abs=1e-5), key

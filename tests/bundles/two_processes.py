@@ -35,7 +35,8 @@ def main(bundle: Path, cohort: Path, output: Path) -> None:
         """Before calibration reads the exported weights into the first process's network."""
         parameters = list(network.parameters())
         at_the_end["weights"] = torch.cat([parameter.detach().flatten() for parameter in parameters])
-        at_the_end["gradients"] = torch.cat([parameter.grad.flatten() for parameter in parameters])
+        learning = [parameter for parameter in parameters if parameter.requires_grad]  # the feature distance is frozen
+        at_the_end["gradients"] = torch.cat([parameter.grad.flatten() for parameter in learning])
         at_the_end["epochs"] = torch.tensor([float(engine.state.epoch)])
 
     workflow.parser.get_parsed_content("train::trainer").add_event_handler(Events.COMPLETED, keep)

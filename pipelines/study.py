@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +22,7 @@ from pipelines.evaluate import evaluate
 from pipelines.files import writable_folder, write_whole
 from pipelines.new_bundle import Plan, write_bundle
 from pipelines.problems import guarded
-from pipelines.provenance import provenance
+from pipelines.provenance import commit, provenance
 from pipelines.train import train
 from pipelines.training_data import gather
 
@@ -83,20 +83,20 @@ def ablation_runs() -> list[Run]:
     return [
         Run(name="transferred-all"),
         Run(name="scratch-all", transferred=False),
+        Run(name="lesions-end-at-edges", settings={"reach": 0.0}),
+        Run(name="without-evidence", settings={"evidence": False}, shared={"network_def::evidence": False}),
         Run(name="without-twin-and-composite", settings=without("twin", "composite")),
+        Run(name="two-passes", weights_of="transferred-all", shared={"network_def::passes": 2}),
+        Run(name="without-adversary", settings={"adversarial_weight": 0.0}),
         Run(name="without-composite", settings=without("composite")),
         Run(name="without-area", settings=without("area")),
-        Run(name="without-adversary", settings={"adversarial_weight": 0.0}),
-        Run(name="without-evidence", settings={"evidence": False}, shared={"network_def::evidence": False}),
-        Run(name="lesions-end-at-edges", settings={"reach": 0.0}),
-        Run(name="two-passes", weights_of="transferred-all", shared={"network_def::passes": 2}),
     ]
 
 
 def study(
     source: Path, output: Path, runs: Sequence[Run], *, encoder: Path, like: Path | None = None, steps: int = 75
-) -> list[dict[str, Any]]:
-    """Do every run that is not done yet; gives one row for each.
+) -> Iterator[dict[str, Any]]:
+    """Do every run that is not done yet; gives one row for each, as soon as it is done.
 
     Args:
         source: a datalist with training, validation and a labelled test section.
@@ -107,7 +107,6 @@ def study(
         steps: of each of four epochs.
     """
     data = gather(source).datalist()
-    rows = []
     for run in runs:
         folder = writable_folder(output / run.name)
         if not (folder / "row.json").is_file():
@@ -115,9 +114,7 @@ def study(
             write_whole(folder / "dataset.json", json.dumps(datalist))
             row = _done(run, source, folder, encoder=encoder, template=find_bundle(like), steps=steps)
             write_whole(folder / "row.json", json.dumps(row, indent=2) + "\n")
-        rows.append(json.loads((folder / "row.json").read_text(encoding="utf-8")))
-        typer.echo("{run}: voxel AP {voxel_ap:.3f}".format(**rows[-1]), err=True)
-    return rows
+        yield json.loads((folder / "row.json").read_text(encoding="utf-8"))
 
 
 def fewer(entries: Sequence[dict[str, Any]], count: int | None) -> list[dict[str, Any]]:
@@ -159,6 +156,7 @@ def _done(run: Run, source: Path, folder: Path, *, encoder: Path, template: Path
     metrics = evaluate(source, folder / "test", bundle=bundle, report=False).metrics or {}
     return {
         "run": run.name,
+        "commit": commit(),
         "transferred": run.transferred,
         "changed": {**run.settings, **run.shared},
         **learned,
@@ -197,9 +195,12 @@ def main(
     with guarded(debug=debug):
         counts = [int(part) for part in patients.split(",")]
         runs = transfer_runs(counts) if question is Question.transfer else ablation_runs()
-        rows = study(source, output, runs, encoder=encoder, like=like, steps=steps)
-        told = {"provenance": provenance(), "question": question.value, "runs": rows}
-        write_whole(output / f"{question.value}.json", json.dumps(told, indent=2) + "\n")
+        rows = []
+        for row in study(source, output, runs, encoder=encoder, like=like, steps=steps):
+            rows.append(row)
+            typer.echo("{run}: voxel AP {voxel_ap:.3f}".format(**row), err=True)
+            told = {"provenance": provenance(), "question": question.value, "runs": rows}
+            write_whole(output / f"{question.value}.json", json.dumps(told, indent=2) + "\n")
     typer.echo(str(output / f"{question.value}.json"))
 
 

@@ -39,7 +39,7 @@ def test_runs_are_measured_once_and_differ_as_they_say(cohort, encoder, tmp_path
         Run(name="scratch", patients=2, transferred=False, settings={"adversarial_weight": 0.0}),
         Run(name="twice", weights_of="whole", shared={"network_def::passes": 2}),
     ]
-    rows = study.study(cohort, tmp_path, runs, encoder=encoder, steps=1)
+    rows = list(study.study(cohort, tmp_path, runs, encoder=encoder, steps=1))
     assert [(row["run"], row["patients"], row["transferred"]) for row in rows] == [
         ("whole", 2, True),
         ("scratch", 2, False),
@@ -56,7 +56,7 @@ def test_runs_are_measured_once_and_differ_as_they_say(cohort, encoder, tmp_path
     assert next(step for step in config["prepare"] if step["_target_"] == "Spacingd")["pixdim"][:2] == [2.7, 2.7]
 
     monkeypatch.setattr(study, "train", None)  # what is done is not done again
-    assert study.study(cohort, tmp_path, runs, encoder=encoder, steps=1) == rows
+    assert list(study.study(cohort, tmp_path, runs, encoder=encoder, steps=1)) == rows
 
 
 def test_an_interrupted_run_is_begun_again(cohort, encoder, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from pipelines.console import progress
 from pipelines.files import writable_folder, write_whole
 from pipelines.problems import CommandError
 from pipelines.record import LearningRecord
-from pipelines.training_data import refusing
+from pipelines.training_data import check_families, refusing
 
 if TYPE_CHECKING:
     from data_prep import Case, Volume
@@ -62,13 +62,9 @@ def plant(
         InputError: the source is missing.
         CommandError: an unknown family, a radius that is none, no scan, or the output cannot be written.
     """
-    from anomaly.synthesis import FAMILIES
     from data_prep import list_cases
 
-    unknown = sorted(set(families) - set(FAMILIES))
-    if unknown or not families:
-        msg = f"families must be some of {', '.join(FAMILIES)}; got {', '.join(unknown) or 'none'}"
-        raise CommandError(msg)
+    check_families("families", families)
     if not 0 < radius[0] <= radius[1]:
         msg = f"radius must be two lengths in mm, the smaller one first, got {radius[0]:g} and {radius[1]:g}"
         raise CommandError(msg)

@@ -22,7 +22,7 @@ from pipelines.problems import CommandError
 from pipelines.provenance import provenance
 from pipelines.quiet import without_chatter, without_step_lines
 from pipelines.record import LearningRecord
-from pipelines.training_data import TrainingData, gather, write_datalist
+from pipelines.training_data import TrainingData, check_families, gather, write_datalist
 
 _WORK = "training"  # folder in the bundle with all that only the training needs
 _CONFIG = Path("configs") / "train.yaml"
@@ -70,7 +70,9 @@ def train(
         CommandError: too few scans, an unknown family, one both planted and held out, or the output is in use.
     """
     started = time.perf_counter()
-    _known(settings or {})
+    for key in ("families", "held_out_families"):
+        if key in (settings or {}):
+            check_families(key, (settings or {})[key])
     template, data = find_bundle(like), gather(source)
     _free(output, resume=resume)
     work = writable_folder(output / _WORK)
@@ -103,18 +105,6 @@ def _free(output: Path, *, resume: bool) -> None:
     if not resume and ((output / "models" / "model.pt").exists() or (output / _WORK / "resume.pt").exists()):
         msg = f"{output}: there is a bundle or an interrupted training already; choose another folder, or --resume"
         raise CommandError(msg)
-
-
-def _known(settings: dict[str, Any]) -> None:
-    """Raise `CommandError` for a family that there is not, before a scan is read."""
-    from anomaly.synthesis import FAMILIES
-
-    for key in ("families", "held_out_families"):
-        named = settings.get(key, ["shift"])
-        unknown = sorted(set(named) - set(FAMILIES))
-        if unknown or not named:
-            msg = f"{key} must be some of {', '.join(FAMILIES)}; got {', '.join(unknown) or 'none'}"
-            raise CommandError(msg)
 
 
 def _apart(output: Path, settings: dict[str, Any]) -> None:

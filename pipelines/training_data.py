@@ -91,6 +91,16 @@ def gather(source: Path) -> TrainingData:
     )
 
 
+def check_families(what: str, names: Sequence[str]) -> None:
+    """Raise `CommandError` where `names`, the value of `what`, are none or not all in `anomaly.synthesis.FAMILIES`."""
+    from anomaly.synthesis import FAMILIES
+
+    unknown = sorted(set(names) - set(FAMILIES))
+    if unknown or not names:
+        msg = f"{what} must be some of {', '.join(FAMILIES)}; got {', '.join(unknown) or 'none'}"
+        raise CommandError(msg)
+
+
 def divide(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
     """Who trains, and who is kept back: nine, a fifth of many, or a third of few; drawn by the names' hash.
 

@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 from anomaly.bundle import load_calibration
 from anomaly.metrics.bootstrap import image_auroc, interval, resample_patients
-from anomaly.metrics.histogram import ScoreHistogram, average_precision, dice_curve
+from anomaly.metrics.cohort import threshold_free
+from anomaly.metrics.histogram import ScoreHistogram
 from anomaly.scoring.lesions import find_lesions
 from anomaly.scoring.score import image_score
 
@@ -153,7 +154,7 @@ class CohortMetrics:
         """The subtraction's statistics, and what M gains over it in the same resamples."""
         healthy = np.stack([histogram.healthy for histogram in self.subtractions])
         abnormal = np.stack([histogram.abnormal for histogram in self.subtractions])
-        other, other_boot = (_threshold_free(weights, healthy, abnormal) for weights in (everyone, draws))
+        other, other_boot = (threshold_free(weights, healthy, abnormal) for weights in (everyone, draws))
         return {
             "subtraction": {name: float(values[0]) for name, values in other.items()},
             "gain": {
@@ -185,18 +186,8 @@ def _statistics(weights: Array, healthy: Array, abnormal: Array, voxels: Array) 
     counts = weights @ voxels
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
-            **_threshold_free(weights, healthy, abnormal),
+            **threshold_free(weights, healthy, abnormal),
             "dice_at_threshold": 2 * counts[:, 0] / (counts[:, 1] + counts[:, 2]),
-        }
-
-
-def _threshold_free(weights: Array, healthy: Array, abnormal: Array) -> dict[str, Array]:
-    """`voxel_ap` and `best_dice` of each resample; arguments as for `_statistics`."""
-    pooled = [(row @ healthy, row @ abnormal) for row in weights]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return {
-            "voxel_ap": np.array([average_precision(*pair) for pair in pooled]),
-            "best_dice": np.array([np.nanmax(dice_curve(*pair)) if pair[1].any() else np.nan for pair in pooled]),
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
@@ -32,3 +33,19 @@ def optimiser_step(
     else:
         scaler.step(optimizer)
         scaler.update()
+
+
+def discriminator_loss(
+    adversarial: Callable[..., Tensor], discriminator: nn.Module, real: Tensor, fake: Tensor
+) -> Tensor:
+    """The mean of what a discriminator pays for healthy images and for made ones.
+
+    Args:
+        adversarial: such as `monai.losses.PatchAdversarialLoss`.
+        discriminator: from images to logits.
+        real: `(B, 1, *spatial)`.
+        fake: `(B, 1, *spatial)`, detached from what made it.
+    """
+    of_real = adversarial(discriminator(real), target_is_real=True, for_discriminator=True)
+    of_fake = adversarial(discriminator(fake), target_is_real=False, for_discriminator=True)
+    return 0.5 * (of_real + of_fake)

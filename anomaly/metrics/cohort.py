@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,23 +112,45 @@ def cohort_statistics(cases: Sequence[CaseMeasures], weights: Array) -> dict[str
     }
 
 
+def threshold_free(weights: Array, healthy: Array, abnormal: Array) -> dict[str, Array]:
+    """Pooled `voxel_ap` and `best_dice` of each resample, `(resamples,)`; nan without abnormal voxels.
+
+    Args:
+        weights: `(resamples, cases)`.
+        healthy: `(cases, BINS)` counts.
+        abnormal: `(cases, BINS)` counts.
+    """
+    return _joined(_ap_and_dice(without, within) for _, without, within in _pooled(weights, healthy, abnormal))
+
+
 def _of_voxels(cases: Sequence[CaseMeasures], weights: Array) -> dict[str, Array]:
-    """`voxel_ap`, `best_dice` and `aupro`, some resamples at a time."""
-    healthy, abnormal, overlap = (
-        np.stack(rows).astype(np.float64)
-        for rows in (
-            [case.histogram.healthy for case in cases],
-            [case.histogram.abnormal for case in cases],
-            [case.regions.overlap for case in cases],
-        )
+    """`voxel_ap`, `best_dice` and `aupro`."""
+    healthy, abnormal = (
+        np.stack([getattr(case.histogram, side) for case in cases]) for side in ("healthy", "abnormal")
     )
-    regions = weights @ np.array([case.regions.regions for case in cases])
-    parts: list[tuple[Array, Array, Array]] = []
+    overlap = np.stack([case.regions.overlap for case in cases])
+    regions = np.array([case.regions.regions for case in cases])
+    return _joined(
+        {
+            **_ap_and_dice(without, within),
+            "aupro": np.array([aupro(*row) for row in zip(without, found, some @ regions, strict=True)]),
+        }
+        for some, without, within, found in _pooled(weights, healthy, abnormal, overlap)
+    )
+
+
+def _pooled(weights: Array, *counts: Array) -> Iterator[tuple[Array, ...]]:
+    """Some resamples at a time: their weights, and the sums of all counts `(cases, BINS)` under them."""
     for start in range(0, len(weights), _CHUNK):
         some = weights[start : start + _CHUNK].astype(np.float64)
-        without, within, found = some @ healthy, some @ abnormal, some @ overlap
-        areas = [aupro(*row) for row in zip(without, found, regions[start : start + _CHUNK], strict=True)]
-        dice = np.where(within.any(axis=1), dice_curve(without, within).max(axis=1), np.nan)
-        parts.append((average_precision(without, within), dice, np.array(areas)))
-    joined = [np.concatenate(values) for values in zip(*parts, strict=True)]
-    return dict(zip(("voxel_ap", "best_dice", "aupro"), joined, strict=True))
+        yield some, *(some @ count.astype(np.float64) for count in counts)
+
+
+def _ap_and_dice(healthy: Array, abnormal: Array) -> dict[str, Array]:
+    dice = np.where(abnormal.any(axis=1), dice_curve(healthy, abnormal).max(axis=1), np.nan)
+    return {"voxel_ap": average_precision(healthy, abnormal), "best_dice": dice}
+
+
+def _joined(parts: Iterable[dict[str, Array]]) -> dict[str, Array]:
+    parts = list(parts)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -45,6 +45,15 @@ def state(ledger: Ledger, key: str = "a") -> State:
     return ledger.states([key * 64])[key * 64]
 
 
+class Clock:
+    """Seconds that the test lets pass."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @dataclass
 class Bench:
     """An archive and a worker of this process."""

@@ -11,7 +11,7 @@ from monai.losses import PatchAdversarialLoss
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from anomaly.engines.step import optimiser_step
+from anomaly.engines.step import discriminator_loss, optimiser_step
 from anomaly.methods.healthy_twin.loss import HealthyTwinLoss
 from anomaly.methods.healthy_twin.method import HealthyTwin
 
@@ -103,9 +103,7 @@ class HealthyTwinTrainer(Trainer):
 
     def _discriminator_step(self, healthy: Tensor, composite: Tensor) -> Tensor:
         self.d_optimizer.zero_grad(set_to_none=True)
-        real = self.adversarial_loss(self.discriminator(healthy), target_is_real=True, for_discriminator=True)
-        fake = self.adversarial_loss(self.discriminator(composite), target_is_real=False, for_discriminator=True)
-        loss: Tensor = 0.5 * (real + fake)
+        loss = discriminator_loss(self.adversarial_loss, self.discriminator, healthy, composite)
         self._step(loss, self.d_optimizer, self.discriminator)
         return loss
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.optim import Optimizer
 
-from anomaly.engines.step import optimiser_step
+from anomaly.engines.step import discriminator_loss, optimiser_step
 from anomaly.methods.proxyano.method import ProxyAno, paste
 
 WEIGHTS = {"proxy": 10.0, "entropy": 2e-4, "reconstruction": 1.0, "pseudo": 1.0, "adversarial": 0.1}
@@ -90,11 +90,6 @@ class ProxyAnoTrainer(Trainer):
 
     def _judge(self, real: Tensor, fake: Tensor) -> float:
         self.d_optimizer.zero_grad(set_to_none=True)
-        pair = ((real, True), (fake, False))
-        answers = [
-            self.adversarial_loss(self.discriminator(image), target_is_real=is_real, for_discriminator=True)
-            for image, is_real in pair
-        ]
-        loss = 0.5 * (answers[0] + answers[1])
+        loss = discriminator_loss(self.adversarial_loss, self.discriminator, real, fake)
         optimiser_step(loss, self.d_optimizer, self.discriminator)
         return float(loss.item())

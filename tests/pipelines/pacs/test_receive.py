@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archive import FAMILY_NAME, dicom_series
+from archive import FAMILY_NAME, Clock, dicom_series
 from pydicom import dcmread
 from pynetdicom import AE
 from typer.testing import Result
@@ -19,15 +19,6 @@ from pipelines.pacs.receive import Receiver
 from pipelines.problems import CommandError
 
 SLICES = 10
-
-
-class Clock:
-    """Seconds that the test lets pass."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -6,22 +6,13 @@ import subprocess
 import sys
 
 import pytest
-from archive import claimed, job, state
+from archive import Clock, claimed, job, state
 
 from pipelines.reprocess.leases import LeaseWatch
 from pipelines.reprocess.ledger import Ledger, State
 from pipelines.reprocess.owner import identity, is_dead
 
 ELSEWHERE = "another-boot:1:1:1"
-
-
-class Clock:
-    """Seconds that the test lets pass."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -30,7 +30,6 @@ _PIXDIM = 2.7  # mm in-plane: coarse, so that a run takes minutes
 _SLAB = [64, 64, 8]
 _EPOCHS = 4
 _MEASURES = ("voxel_ap", "best_dice", "dice_at_threshold", "slice_auroc", "image_auroc")
-_WEIGHTS = {"twin": 20.0, "mask": 1.0, "composite": 20.0, "area": 0.05}  # of the loss, as they are shipped
 
 
 class Question(StrEnum):
@@ -78,7 +77,7 @@ def ablation_runs() -> list[Run]:
     """The whole method, and the method without each of its parts."""
 
     def without(*parts: str) -> dict[str, Any]:
-        return {"loss_weights": {**_WEIGHTS, **dict.fromkeys(parts, 0.0)}}
+        return {f"loss_weights::{part}": 0.0 for part in parts}
 
     return [
         Run(name="transferred-all"),

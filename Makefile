@@ -2,6 +2,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+LABEL := .venv-label
+PACKAGES := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 HEALTHYTWIN_DATA ?= ../shared/data
 BUNDLE := bundles/brain_flair_healthy_twin
 
@@ -10,10 +12,10 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test lint bench fuzz soak train evaluate families clean
+.PHONY: help demo test lint label label-test bench fuzz soak train evaluate families clean
 
 help:  ## what there is to make
-	@grep -E '^[a-z]+:.*##' Makefile | awk -F ':.*## +' '{ printf "make %-9s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*##' Makefile | awk -F ':.*## +' '{ printf "make %-10s %s\n", $$1, $$2 }'
 
 # One environment, filled again only when what it should hold has changed.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -23,6 +25,15 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@"$(PYTHON)" -m venv $(VENV) || { \
 		echo "No virtual environment could be made. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
 	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
+	@touch $@
+
+# Another one on top of it: what MONAI Label brings must not come near the packages that we pin.
+$(LABEL)/installed: $(VENV)/installed pipelines/label/requirements.txt
+	$(BIN)/python -m venv $(LABEL)
+	echo "import site; site.addsitedir('$$($(BIN)/python -c $(PACKAGES))')" >$$($(LABEL)/bin/python -c $(PACKAGES))/project.pth
+	echo "$(CURDIR)/pipelines/label/compat" >$$($(LABEL)/bin/python -c $(PACKAGES))/compat.pth
+	$(LABEL)/bin/python -m pip install -c constraints.txt -r pipelines/label/requirements.txt
+	$(LABEL)/bin/python -m pip install --no-deps monailabel==0.8.5 -e .
 	@touch $@
 
 demo: $(VENV)/installed  ## the main job on a cohort made on the spot, with a report
@@ -36,6 +47,11 @@ lint: $(VENV)/installed  ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+label: $(LABEL)/installed  ## an environment with MONAI Label, .venv-label, for `healthytwin label`
+
+label-test: $(LABEL)/installed  ## the MONAI Label app against its real server; warnings there are not ours to mend
+	PATH="$(CURDIR)/$(LABEL)/bin:$$PATH" $(LABEL)/bin/python -m pytest tests/label -o filterwarnings=default
 
 bench: $(VENV)/installed  ## inference against the bare network, scanning against pydicom, reading against SimpleITK, memory
 	$(BIN)/python -m pipelines.bench

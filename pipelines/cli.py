@@ -10,6 +10,7 @@ import typer
 
 from pipelines import archive_cli
 from pipelines.cli_benchmark import benchmark
+from pipelines.cli_label import label
 from pipelines.problems import ExitCode, guarded
 
 if TYPE_CHECKING:
@@ -376,6 +377,7 @@ def evaluate(
 
 
 app.command()(benchmark)
+app.command()(label)
 archive_cli.register(app)
 
 

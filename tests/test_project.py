@@ -95,6 +95,13 @@ def test_pinned_versions_are_within_the_bounds_of_the_project() -> None:
         assert needed.specifier.contains(version), f"{needed} but constraints.txt has {version}"
 
 
+def test_what_monai_label_needs_is_pinned_and_not_ours() -> None:
+    lines = (ROOT / "pipelines" / "label" / "requirements.txt").read_text().splitlines()
+    needed = [Requirement(line) for line in lines if not line.startswith("#")]
+    assert [str(one) for one in needed if not str(one.specifier).startswith("==")] == []
+    assert {canonicalize_name(one.name) for one in needed}.isdisjoint(constraints())
+
+
 def test_no_package_of_one_system_is_pinned() -> None:
     foreign = [name for name in constraints() if name.startswith((*CUDA, "torchvision", "pywin"))]
     assert foreign == []
@@ -107,7 +114,7 @@ def test_version_is_the_same_everywhere() -> None:
 
 
 def test_make_targets_of_the_documents_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = commands("make")
     assert len(named) >= 4
     assert [(page, words) for page, words in named if words[0] not in targets] == []

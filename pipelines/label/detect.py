@@ -1,0 +1,121 @@
+"""MONAI Label's models: `detect` gives the mask at the operating point, `levels` the score map by level."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
+from monailabel.transform.writer import Writer
+
+from anomaly.scoring.lesions import find_lesions
+from pipelines.label.examiner import Examiner, study_of
+from pipelines.problems import CommandError
+
+if TYPE_CHECKING:
+    from anomaly import Examination
+
+Array = np.ndarray
+
+
+class Detect(InferTask):
+    """The mask of what is abnormal, with the finding among the parameters of the answer.
+
+    `threshold` and `smallest_lesion_ml` are options in the viewer; they begin at the operating point.
+
+    Args:
+        examiner: of a bundle.
+    """
+
+    labels: ClassVar[dict[str, int]] = {"anomaly": 1}
+    words: ClassVar[str] = "outlines what is abnormal"
+
+    def __init__(self, examiner: Examiner) -> None:
+        self.examiner = examiner
+        bundle = examiner.id
+        super().__init__(
+            type=InferType.SEGMENTATION,
+            labels=self.labels,
+            dimension=3,
+            description=f"{bundle.name} {bundle.version}: {self.words}. For research only.",
+            config=self.displayable_configs(),
+        )
+
+    def displayable_configs(self) -> dict[str, Any]:
+        """Options that viewers show."""
+        calibration = self.examiner.calibration
+        return {"threshold": calibration.voxel_threshold, "smallest_lesion_ml": calibration.min_lesion_ml}
+
+    def is_valid(self) -> bool:
+        """Are the bundle's files there?"""
+        return (self.examiner.bundle / "models" / "model.pt").is_file()
+
+    def __call__(self, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+        """Answer a request.
+
+        Args:
+            request: `image`, a path; and options, as numbers or as text.
+
+        Returns:
+            A label map on the image's grid, in a temporary file; and what is said of the case.
+
+        Raises:
+            InputError: the image is refused.
+            CommandError: an option is out of range.
+        """
+        options = {name: _number(name, request.get(name), usual) for name, usual in self.config().items()}
+        volume, exam = self.examiner(study_of(request["image"]))
+        labels, told = self.answer(exam, volume.affine, options)
+        data = {
+            "result_extension": ".nii.gz",
+            "result_dtype": "uint8",
+            **{key: value for key, value in request.items() if key.startswith("result_") and value},
+            "pred": MetaTensor(torch.as_tensor(labels), affine=torch.as_tensor(volume.affine)),
+        }
+        file, _ = Writer(label="pred", nibabel=True)(data)
+        return file, {"label_names": self.labels, **told}
+
+    def answer(self, exam: Examination, affine: Array, options: dict[str, float]) -> tuple[Array, dict[str, Any]]:
+        """Label map `(i, j, k)` uint8 and what is said of it."""
+        threshold, smallest = options["threshold"], options["smallest_lesion_ml"]
+        mask, lesions = find_lesions(exam.score, affine, threshold=threshold, min_lesion_ml=smallest)
+        told = exam.finding.thresholds.model_copy(update={"voxel": threshold, "min_lesion_ml": smallest})
+        return mask, _told(exam.finding.model_copy(update={"lesions": lesions, "thresholds": told}))
+
+
+class Levels(Detect):
+    """The score map, by level: 1 from 0.2, 2 from 0.4, 3 from 0.6, 4 from 0.8."""
+
+    edges = (0.2, 0.4, 0.6, 0.8)
+    labels: ClassVar[dict[str, int]] = {f"score from {edge}": level for level, edge in enumerate(edges, start=1)}
+    words: ClassVar[str] = "shows the anomaly score by level"
+
+    def displayable_configs(self) -> dict[str, Any]:
+        """None: the levels are fixed, so that two scans can be compared."""
+        return {}
+
+    def answer(self, exam: Examination, affine: Array, options: dict[str, float]) -> tuple[Array, dict[str, Any]]:
+        """Label map `(i, j, k)` uint8 and what is said of it."""
+        return np.digitize(exam.score, self.edges).astype(np.uint8), _told(exam.finding)
+
+
+def _told(finding: Any) -> dict[str, Any]:
+    """A `Finding` for a client: its main figures on top, where scripts look for them."""
+    whole = finding.model_dump(mode="json")
+    return {**{key: whole[key] for key in ("score", "p_value", "abnormal")}, "finding": whole}
+
+
+def _number(name: str, value: Any, usual: float) -> float:
+    """An option as a number from 0; viewers send text, and nothing where the field is empty."""
+    if value in (None, ""):
+        return usual
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not number >= 0:
+        msg = f"{name} must be a number from 0, got {value!r}"
+        raise CommandError(msg)
+    return number

@@ -21,7 +21,7 @@ from pipelines.bundles import find_bundle, modalities
 from pipelines.label.batch import Batch
 from pipelines.label.choose import least_certain, most_abnormal
 from pipelines.label.detect import Detect, Levels
-from pipelines.label.examiner import Examiner
+from pipelines.label.examiner import Examiner, place_of
 from pipelines.label.refusals import refusals
 from pipelines.label.scores import Score, remember
 from pipelines.label.training import TrainHealthy, trained_bundles
@@ -104,6 +104,8 @@ class HealthyTwinApp(MONAILabelApp):
         ours = image in store.list_images()
         scores = ours and request.get("model") in ("detect", "levels")
         with refusals():
+            if ours:
+                place_of(image, store)
             request = {**request, "image": image if ours else self._path(image)}
             try:
                 result: dict[str, Any] = super().infer(request, store)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.interfaces.tasks.strategy import Strategy
 
 from anomaly.finding import BundleId
@@ -30,6 +30,8 @@ class BestFirst(Strategy):
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any] | None:
         """`id` of the image, with its score; None where every image has its label."""
         images = datastore.get_unlabeled_images(request.get("label_tag"), request.get("labels"))
+        # behind DICOMweb that list is hours old
+        images = [image for image in images if not datastore.get_label_by_image_id(image, DefaultLabelTag.FINAL)]
         first = min(images, key=lambda image: self._order(image, datastore, request["strategy"]), default=None)
         if first is None:
             return None

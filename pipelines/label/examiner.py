@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines.bundles import load, modalities
 from pipelines.gather import gather_cases
@@ -73,6 +73,18 @@ def only_case(study: Path, bundle: Path) -> Case:
     if others:
         raise InputError(study, others[0].code or "", others[0].reason or "")
     raise InputError(study, "NOT_AN_IMAGE", f"{study.name} holds no image")
+
+
+def place_of(image: str, datastore: Any) -> str:
+    """Path of an image of a datastore.
+
+    One behind DICOMweb gives the first who asks a temporary file, and keeps a copy; here it is the copy, and the file
+    of a patient does not stay behind.
+    """
+    first, place = datastore.get_image_uri(image), datastore.get_image_uri(image)
+    if first != place:
+        Path(first).unlink(missing_ok=True)
+    return str(place)
 
 
 def study_of(image: str | Path) -> Path:

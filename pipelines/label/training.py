@@ -10,7 +10,7 @@ from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.interfaces.tasks.train import TrainTask
 
 from pipelines.files import writable_folder, write_whole
-from pipelines.label.examiner import study_of
+from pipelines.label.examiner import place_of, study_of
 from pipelines.label.refusals import refusals
 
 HEALTHY = "healthy"  # key of an image's info
@@ -51,7 +51,7 @@ class TrainHealthy(TrainTask):
         from pipelines.train import train
 
         with refusals():
-            studies = [str(study_of(datastore.get_image_uri(image))) for image in healthy_images(datastore)]
+            studies = [str(study_of(place_of(image, datastore))) for image in healthy_images(datastore)]
             bundle = self._next()
             datalist = bundle.with_suffix(".json")
             write_whole(datalist, json.dumps({"training": [{"image": study} for study in studies]}, indent=2) + "\n")
@@ -73,6 +73,7 @@ def trained_bundles(folder: Path) -> list[Path]:
 
 def healthy_images(datastore: Datastore) -> list[str]:
     """Images declared healthy: by `"healthy": true` in their info, or by a final label without a voxel."""
+    datastore.refresh()  # its watcher may just have dropped a label that was saved meanwhile; the file is there
     return sorted(image for image in datastore.list_images() if _is_healthy(datastore, image))
 
 

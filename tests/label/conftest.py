@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,25 +44,32 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def client(studies: Path, bright_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The real server in this process. It scores nothing by itself."""
+@contextmanager
+def serving(studies: Path, bundle: Path, home: Path) -> Iterator[Any]:
+    """The real server in this process. It scores nothing by itself, and no thread of it watches the folder."""
     from fastapi.testclient import TestClient
     from monailabel.app import app
     from monailabel.config import settings
 
     from pipelines.label.server import app_folder
 
-    home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(home))
         patch.setattr(settings, "MONAI_LABEL_APP_DIR", str(app_folder()))
         patch.setattr(settings, "MONAI_LABEL_STUDIES", str(studies))
-        patch.setattr(settings, "MONAI_LABEL_APP_CONF", {"bundle": str(bright_bundle), "device": "cpu"})
+        patch.setattr(settings, "MONAI_LABEL_APP_CONF", {"bundle": str(bundle), "device": "cpu"})
         patch.setattr(settings, "MONAI_LABEL_SESSION_PATH", str(home / "sessions"))
         patch.setattr(settings, "MONAI_LABEL_AUTO_UPDATE_SCORING", False)
+        patch.setattr(settings, "MONAI_LABEL_DATASTORE_AUTO_RELOAD", False)
         with TestClient(app) as client:
             yield client
+
+
+@pytest.fixture(scope="module")
+def client(studies: Path, bright_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A client of the server in this process."""
+    with serving(studies, bright_bundle, tmp_path_factory.mktemp("home")) as client:
+        yield client
 
 
 @pytest.fixture

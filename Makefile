@@ -75,7 +75,7 @@ evaluate: $(VENV)/installed  ## measure the shipped bundle on the LGG test split
 families: $(VENV)/installed  ## draw every anomaly family, as the documentation shows them
 	$(BIN)/python -m pipelines.families docs/explanation/families.png
 
-clean:  ## remove the environment, the demo and every cache; results in out/ stay
-	rm -rf $(VENV) healthytwin-demo build dist *.egg-info
+clean:  ## remove the environments, the demo and every cache; results in out/ stay
+	rm -rf $(VENV) $(LABEL) healthytwin-demo build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find anomaly data_prep pipelines tests -name __pycache__ -type d -prune -exec rm -rf {} +

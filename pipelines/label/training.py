@@ -73,7 +73,7 @@ def trained_bundles(folder: Path) -> list[Path]:
 
 def healthy_images(datastore: Datastore) -> list[str]:
     """Images declared healthy: by `"healthy": true` in their info, or by a final label without a voxel."""
-    datastore.refresh()  # its watcher may just have dropped a label that was saved meanwhile; the file is there
+    datastore.refresh()  # its watcher may just have dropped a label whose file is there
     return sorted(image for image in datastore.list_images() if _is_healthy(datastore, image))
 
 
@@ -89,4 +89,4 @@ def _is_empty(label: str) -> bool:
     """Has a label map no voxel?"""
     import SimpleITK as sitk  # noqa: N813
 
-    return not sitk.GetArrayViewFromImage(sitk.ReadImage(label)).any()
+    return not sitk.GetArrayFromImage(sitk.ReadImage(label)).any()

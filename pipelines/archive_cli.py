@@ -45,6 +45,10 @@ def reprocess(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Worker processes. [default: one for two cores, at least one]")
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Of the site, by `calibrate`. [default: the site file's, or the bundle's]"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and do nothing.")] = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -53,7 +57,16 @@ def reprocess(
     with guarded(as_json=as_json, debug=debug):
         from pipelines.reprocess.run import reprocess as run_reprocess
 
-        run = run_reprocess(source, output, bundle=bundle, site=site, workers=workers, dry_run=dry_run, debug=debug)
+        run = run_reprocess(
+            source,
+            output,
+            bundle=bundle,
+            site=site,
+            workers=workers,
+            dry_run=dry_run,
+            debug=debug,
+            calibration=calibration,
+        )
     if as_json:
         typer.echo(run.model_dump_json(indent=2))
     else:

@@ -13,7 +13,7 @@ from pipelines.reprocess.site import load_site
 
 _WHAT = ("key", "case", "kind", "input", "bundle", "version", "weights", "configuration")
 _HOW = ("state", "attempts", "code", "reason", "changed", "seconds")
-_RESULT = ("score", "p_value", "abnormal", "lesions", "volume_ml", "flags", "outputs", "timings")
+_RESULT = ("score", "p_value", "abnormal", "lesions", "volume_ml", "flags", "appearance", "outputs", "timings")
 _COLUMNS = (*_WHAT, *_HOW, *_RESULT)
 
 
@@ -83,7 +83,13 @@ def export(archive: Path, output: Path, *, site: Path | None = None) -> int:
     rows = [_named(row, *_COLUMNS) for row in ledger.rows()]
     ledger.close()
     for row in rows:
-        row.update({name: json.dumps(row[name]) for name in ("flags", "outputs", "timings") if row[name] is not None})
+        row.update(
+            {
+                name: json.dumps(row[name])
+                for name in ("flags", "appearance", "outputs", "timings")
+                if row[name] is not None
+            }
+        )
     partial = output.with_name(f".{output.name}.partial")
     try:
         _write_table(rows, partial, csv=output.suffix == ".csv")

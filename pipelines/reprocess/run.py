@@ -78,6 +78,7 @@ def reprocess(
     workers: int | None = None,
     dry_run: bool = False,
     debug: bool = False,
+    calibration: Path | None = None,
     target: Target = serve,
 ) -> ReprocessRecord:
     """Do every job that follows from a source and is not done yet, and send what is to be sent.
@@ -90,6 +91,7 @@ def reprocess(
         workers: processes; None: one for two cores, at least one.
         dry_run: tell what would be done, and do nothing.
         debug: let libraries print; they may name patients.
+        calibration: of the site; None: that of the site file, else the bundle's own.
         target: body of a worker process.
 
     Raises:
@@ -98,6 +100,8 @@ def reprocess(
     """
     started = time.perf_counter()
     rules = load_site(site)
+    if calibration is not None:
+        rules = rules.model_copy(update={"calibration": calibration})
     web = is_web(str(source))
     place = archive / SPOOL if web else Path(source)
     if not web:

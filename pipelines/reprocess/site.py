@@ -96,6 +96,7 @@ class Site(_Part):
     limits: Limits = Limits()
     send: SendRules | None = Field(default=None, description="null: nothing is sent")
     device: str | None = Field(default=None, description="cpu, cuda, cuda:1; null: cuda where there is one")
+    calibration: Path | None = Field(default=None, description="of the site; null: the bundle's own")
     ledger: str | None = Field(default=None, description="SQLAlchemy URL; null: ledger.sqlite in the archive")
 
     @property

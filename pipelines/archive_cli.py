@@ -131,6 +131,8 @@ def status(archive: Archive, site: SiteFile = None, as_json: Json = False, debug
         console.print_rows(("state", "jobs"), [(state, str(number)) for state, number in told["jobs"].items()])
         for running in told["running"]:
             typer.echo(f"running: {running['case']}, attempt {running['attempts']}, since {running['changed']}")
+        if "drift" in told:
+            _tell_drift(told["drift"]["warnings"], told["drift"]["notes"])
 
 
 def retry(
@@ -210,6 +212,8 @@ def _tell(run: ReprocessRecord) -> None:
     states = ", ".join(f"{number} {state}" for state, number in run.jobs.items() if number)
     verb = "to examine" if run.dry_run else "examined now"
     typer.echo(f"\n{states}; {run.examined} {verb}, {sum(run.skipped.values())} skipped, in {run.seconds:.1f} s")
+    if run.drift is not None:
+        _tell_drift(run.drift.warnings, run.drift.notes)
     if run.not_fetched:
         typer.echo(f"{run.not_fetched} series did not come in full; the next run asks for them again", err=True)
     if run.sent:
@@ -218,3 +222,10 @@ def _tell(run: ReprocessRecord) -> None:
         typer.echo(f"{run.send_problem}; the next run tries again", err=True)
     if not run.dry_run:
         typer.echo(f"archive: {run.archive}")
+
+
+def _tell_drift(warnings: list[str], notes: list[str]) -> None:
+    for sentence in warnings:
+        typer.echo(f"WARNING: {sentence}", err=True)
+    for sentence in notes:
+        typer.echo(f"note: {sentence}", err=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.problems import CommandError
+from pipelines.reprocess.drift import drift, kept, latest
 from pipelines.reprocess.ledger import FILE, Ledger, Row, State
 from pipelines.reprocess.reasons import is_final
 from pipelines.reprocess.site import load_site
@@ -31,11 +32,14 @@ def open_ledger(archive: Path, site: Path | None) -> Ledger:
 
 
 def status(archive: Path, *, site: Path | None = None) -> dict[str, Any]:
-    """Counts by state, and the jobs that are being worked on."""
+    """Counts by state, the jobs that are being worked on, and `drift` of what the last configuration has done."""
     ledger = open_ledger(archive, site)
     running = [_named(row, "case", "key", "attempts", "owner", "changed") for row in ledger.rows(State.RUNNING)]
     told = {"archive": str(archive), "jobs": ledger.counts(), "running": running}
+    done = ledger.rows(State.DONE)
     ledger.close()
+    if configuration := latest(done):
+        told["drift"] = drift(kept(archive, configuration), done, configuration).model_dump()
     return told
 
 

@@ -20,6 +20,7 @@ from pipelines.pacs.fetch import SPOOL, fetch, is_web
 from pipelines.pacs.targets import target_of
 from pipelines.problems import CommandError, ExitCode
 from pipelines.reprocess.batch import Batch
+from pipelines.reprocess.drift import DriftRecord, drift, keep
 from pipelines.reprocess.hashes import FileHashes
 from pipelines.reprocess.ledger import FILE, Ledger, State
 from pipelines.reprocess.plan import Model, Plan, Task
@@ -56,6 +57,7 @@ class ReprocessRecord(BaseModel):
     skipped: dict[str, int] = Field(default_factory=dict, description="not for this bundle, by reason code")
     quarantined: list[RefusedRecord] = Field(default_factory=list)
     not_fetched: int = Field(default=0, description="series that the DICOMweb service did not give in full")
+    drift: DriftRecord | None = Field(default=None, description="of all scans done under this configuration")
     sent: dict[str, int] = Field(default_factory=dict, description="DICOM objects: sent, refused, waiting")
     send_problem: str = Field(default="", description="why some are waiting")
 
@@ -150,6 +152,7 @@ def _work(
     ledger = Ledger.of(settings.archive, site.ledger, wait=site.limits.lock_seconds)
     try:
         store = Store(settings.archive)
+        keep(settings.archive, model)
         plan = Plan(source, model=model, site=site, hashes=FileHashes(ledger))
         looks = plan.snapshot()
         before, skipped = ledger.snapshot(plan.name)
@@ -164,6 +167,7 @@ def _work(
             record.sent = dict(counts)
         record.skipped = skipped
         record.jobs = ledger.counts(plan.name)
+        record.drift = drift(model.calibration, ledger.rows(State.DONE), model.configuration)
         rows = ledger.rows(State.QUARANTINED, source=plan.name)
         record.quarantined = [
             RefusedRecord(case=row["name"], key=row["key"], code=row["code"], reason=row["reason"]) for row in rows

@@ -29,7 +29,7 @@ quarantine = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (reprocess, receive, status, retry, export):
+    for command in (reprocess, receive, status, retry, report, export):
         app.command()(command)
     app.add_typer(quarantine)
 
@@ -174,6 +174,24 @@ def release(
     _release(archive, cases, site, as_json=as_json, debug=debug)
 
 
+def report(
+    archive: Archive,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="[default: report.html in the archive]")
+    ] = None,
+    cases: Annotated[int, typer.Option(min=0, help="How many are drawn, those with the highest scores.")] = 20,
+    site: SiteFile = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write the archive's page: counts, quarantine, scores against the calibration, the most abnormal cases."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.reprocess import manage
+
+        path = manage.report(archive, output=output, cases=cases, site=site)
+    typer.echo(json.dumps({"report": str(path)}, indent=2) if as_json else f"report: {path.resolve()}")
+
+
 def export(
     archive: Archive,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="A .csv or .parquet file.")],
@@ -221,7 +239,7 @@ def _tell(run: ReprocessRecord) -> None:
     if run.send_problem:
         typer.echo(f"{run.send_problem}; the next run tries again", err=True)
     if not run.dry_run:
-        typer.echo(f"archive: {run.archive}")
+        typer.echo(f"archive: {run.archive}\nreport: {Path(run.report).resolve()}")
 
 
 def _tell_drift(warnings: list[str], notes: list[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from pipelines.problems import CommandError
 from pipelines.reprocess.drift import drift, kept, latest
 from pipelines.reprocess.ledger import FILE, Ledger, Row, State
-from pipelines.reprocess.reasons import is_final
+from pipelines.reprocess.reasons import is_final, remedy
 from pipelines.reprocess.site import load_site
 
 _WHAT = ("key", "case", "kind", "input", "bundle", "version", "weights", "configuration")
@@ -48,7 +48,17 @@ def quarantined(archive: Path, *, site: Path | None = None) -> list[Row]:
     ledger = open_ledger(archive, site)
     rows = [_named(row, "case", "key", "code", "reason", "attempts") for row in ledger.rows(State.QUARANTINED)]
     ledger.close()
-    return [{**row, "remedy": _remedy(row["code"])} for row in rows]
+    return [{**row, "remedy": remedy(row["code"])} for row in rows]
+
+
+def report(archive: Path, *, output: Path | None = None, cases: int, site: Path | None = None) -> Path:
+    """Write the page of an archive; see `write_batch_report`."""
+    from pipelines.reprocess.report import write_batch_report
+
+    ledger = open_ledger(archive, site)
+    path = write_batch_report(archive, ledger, output=output, cases=cases)
+    ledger.close()
+    return path
 
 
 def release(archive: Path, cases: list[str] | None, *, site: Path | None = None, passing_only: bool = False) -> int:
@@ -120,9 +130,3 @@ def _write_table(rows: list[Row], path: Path, *, csv: bool) -> None:
 
 def _named(row: Row, *names: str) -> Row:
     return {name: row["name" if name == "case" else name] for name in names}
-
-
-def _remedy(code: str) -> str:
-    from data_prep.verdict import CODES
-
-    return CODES[code].remedy if code in CODES else "Try it again: `healthytwin retry`."

@@ -27,7 +27,7 @@ def write_outputs(task: Task, volume: Volume, exam: Examination, folder: Path, r
         rules: of the site.
 
     Returns:
-        File names under `mask`, `score`, `finding`, `picture`, `seg`, `sr`.
+        File names under `mask`, `score`, `finding`, `picture`, `view`, `view_score`, `seg`, `sr`.
 
     Raises:
         CaseError: SEG_FAILED or SR_FAILED.
@@ -41,6 +41,10 @@ def write_outputs(task: Task, volume: Volume, exam: Examination, folder: Path, r
 
         names["picture"] = f"{case}.png"
         (folder / names["picture"]).write_bytes(draw(volume, exam))
+    if rules.viewer:
+        from pipelines.views import write_views
+
+        names |= write_views(volume, exam, folder)
     stack = task.case.series.stack if task.case.series is not None else None
     if stack is None or not (rules.seg or rules.sr):
         return names

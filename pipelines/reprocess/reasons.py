@@ -46,6 +46,13 @@ def meaning(code: str) -> str:
     return BATCH_CODES.get(code, "an unexpected error of this type")
 
 
+def remedy(code: str) -> str:
+    """What helps against a reason."""
+    from data_prep.verdict import CODES
+
+    return CODES[code].remedy if code in CODES else "Try it again: `healthytwin retry`."
+
+
 def is_final(code: str) -> bool:
     """Will another attempt end in the same way?"""
     from data_prep.verdict import CODES

@@ -25,6 +25,8 @@ from pipelines.reprocess.hashes import FileHashes
 from pipelines.reprocess.ledger import FILE, Ledger, State
 from pipelines.reprocess.plan import Model, Plan, Task
 from pipelines.reprocess.process import Settings, Target, serve
+from pipelines.reprocess.report import FILE as FILE_OF_REPORT
+from pipelines.reprocess.report import write_batch_report
 from pipelines.reprocess.site import Site, load_site
 from pipelines.reprocess.store import Store
 
@@ -58,6 +60,7 @@ class ReprocessRecord(BaseModel):
     quarantined: list[RefusedRecord] = Field(default_factory=list)
     not_fetched: int = Field(default=0, description="series that the DICOMweb service did not give in full")
     drift: DriftRecord | None = Field(default=None, description="of all scans done under this configuration")
+    report: str = Field(default="", description="the page; written anew where something was done")
     sent: dict[str, int] = Field(default_factory=dict, description="DICOM objects: sent, refused, waiting")
     send_problem: str = Field(default="", description="why some are waiting")
 
@@ -165,6 +168,9 @@ def _work(
                 ledger, store, target_of(site.send), ledger.rows(State.DONE, source=plan.name)
             )
             record.sent = dict(counts)
+        if record.examined or not (settings.archive / FILE_OF_REPORT).is_file():
+            write_batch_report(settings.archive, ledger)
+        record.report = str(settings.archive / FILE_OF_REPORT)
         record.skipped = skipped
         record.jobs = ledger.counts(plan.name)
         record.drift = drift(model.calibration, ledger.rows(State.DONE), model.configuration)

@@ -38,6 +38,7 @@ class OutputRules(_Part):
     """What is written for a case beside mask, score map and finding."""
 
     picture: bool = Field(default=True, description="preview PNG")
+    viewer: bool = Field(default=True, description="small volumes for the viewer of the batch's report")
     seg: bool = Field(default=True, description="DICOM segmentation, for DICOM sources with a mask that is not empty")
     sr: bool = Field(default=True, description="DICOM structured report (TID 1500), for DICOM sources")
     segment_category: CodedConcept = CodedConcept(

@@ -49,12 +49,17 @@ def reprocess(
         Path | None,
         typer.Option(metavar="FILE", help="Of the site, by `calibrate`. [default: the site file's, or the bundle's]"),
     ] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="local: processes of this machine; ray: actors (extra [ray]).")
+    ] = "local",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and do nothing.")] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Work through an archive overnight: stop it at any time, start it again, every study is done once."""
     with guarded(as_json=as_json, debug=debug):
+        from pipelines.prepare import one_of
+        from pipelines.reprocess.run import ENGINES
         from pipelines.reprocess.run import reprocess as run_reprocess
 
         run = run_reprocess(
@@ -66,6 +71,7 @@ def reprocess(
             dry_run=dry_run,
             debug=debug,
             calibration=calibration,
+            engine=one_of("--engine", engine, ENGINES) or "local",
         )
     if as_json:
         typer.echo(run.model_dump_json(indent=2))
@@ -117,11 +123,23 @@ def receive(
             receiver.stop()
 
 
-def status(archive: Archive, site: SiteFile = None, as_json: Json = False, debug: Debug = False) -> None:
-    """Tell how many jobs of an archive are in which state, and what is being worked on."""
+def status(
+    archive: Archive,
+    site: SiteFile = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew every two seconds, until nothing is left to do or Ctrl-C.")
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Tell how many jobs of an archive are in which state, what is being worked on, and whether the scans moved."""
     with guarded(as_json=as_json, debug=debug):
         from pipelines.reprocess import manage
 
+        if watch:
+            from pipelines import console
+
+            console.watch(lambda: manage.progress(archive, site=site))
         told = manage.status(archive, site=site)
     if as_json:
         typer.echo(json.dumps(told, indent=2))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.files import write_whole
-from pipelines.problems import CommandError
 from pipelines.reprocess.ledger import Row
 
 if TYPE_CHECKING:
@@ -55,20 +54,14 @@ def keep(archive: Path, model: Model) -> None:
     write_whole(folder / f"{model.configuration}.json", model.calibration.model_dump_json(indent=2) + "\n")
 
 
-def kept(archive: Path, configuration: str) -> Calibration:
-    """The calibration that was kept.
-
-    Raises:
-        CommandError: there is none that can be read.
-    """
+def kept(archive: Path, configuration: str) -> Calibration | None:
+    """The calibration that was kept; None where there is none that can be read."""
     from anomaly.scoring import Calibration
 
-    path = archive / FOLDER / f"{configuration}.json"
     try:
-        return Calibration.load(path)
-    except (OSError, ValueError) as error:
-        msg = f"{path}: no calibration that can be read; `healthytwin reprocess` writes it"
-        raise CommandError(msg) from error
+        return Calibration.load(archive / FOLDER / f"{configuration}.json")
+    except (OSError, ValueError):
+        return None
 
 
 def latest(rows: Sequence[Row]) -> str:

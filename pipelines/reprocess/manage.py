@@ -31,6 +31,14 @@ def open_ledger(archive: Path, site: Path | None) -> Ledger:
     return Ledger.of(archive, rules.ledger, wait=rules.limits.lock_seconds)
 
 
+def progress(archive: Path, *, site: Path | None = None) -> tuple[dict[str, int], list[Row]]:
+    """Counts by state, and the jobs that are being worked on: all that changes from second to second."""
+    ledger = open_ledger(archive, site)
+    told = ledger.counts(), ledger.rows(State.RUNNING)
+    ledger.close()
+    return told
+
+
 def status(archive: Path, *, site: Path | None = None) -> dict[str, Any]:
     """Counts by state, the jobs that are being worked on, and `drift` of what the last configuration has done."""
     ledger = open_ledger(archive, site)
@@ -38,8 +46,9 @@ def status(archive: Path, *, site: Path | None = None) -> dict[str, Any]:
     told = {"archive": str(archive), "jobs": ledger.counts(), "running": running}
     done = ledger.rows(State.DONE)
     ledger.close()
-    if configuration := latest(done):
-        told["drift"] = drift(kept(archive, configuration), done, configuration).model_dump()
+    configuration = latest(done)
+    if calibration := kept(archive, configuration):
+        told["drift"] = drift(calibration, done, configuration).model_dump()
     return told
 
 

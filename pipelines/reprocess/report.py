@@ -163,7 +163,7 @@ def _chart(scores: Sequence[float], calibration: Calibration) -> bytes:
 
     figure = Figure(figsize=(9, 2.8), layout="constrained")
     axes = figure.subplots()
-    bins = np.linspace(0, 1, 41)
+    bins = np.linspace(0, 1, 41).tolist()
     for values, colour, word in (
         (calibration.image_scores, "#7fa886", f"{len(calibration.image_scores)} healthy calibration scans"),
         (scores, "#4f86c6", f"{len(scores)} scans of this archive"),

@@ -7,8 +7,12 @@ import tempfile
 import time
 import warnings
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,11 +28,29 @@ from pipelines.reprocess.drift import DriftRecord, drift, keep
 from pipelines.reprocess.hashes import FileHashes
 from pipelines.reprocess.ledger import FILE, Ledger, State
 from pipelines.reprocess.plan import Model, Plan, Task
-from pipelines.reprocess.process import Settings, Target, serve
+from pipelines.reprocess.process import AnyWorker, Settings, Target, serve
 from pipelines.reprocess.report import FILE as FILE_OF_REPORT
 from pipelines.reprocess.report import write_batch_report
 from pipelines.reprocess.site import Site, load_site
 from pipelines.reprocess.store import Store
+
+Engine = Literal["local", "ray"]
+ENGINES: tuple[Engine, ...] = ("local", "ray")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crew:
+    """Who works.
+
+    Args:
+        count: how many workers.
+        target: body of a worker process.
+        engine: "local": processes of this machine; "ray": actors.
+    """
+
+    count: int
+    target: Target = serve
+    engine: Engine = "local"
 
 
 class RefusedRecord(BaseModel):
@@ -84,6 +106,7 @@ def reprocess(
     dry_run: bool = False,
     debug: bool = False,
     calibration: Path | None = None,
+    engine: Engine = "local",
     target: Target = serve,
 ) -> ReprocessRecord:
     """Do every job that follows from a source and is not done yet, and send what is to be sent.
@@ -97,6 +120,7 @@ def reprocess(
         dry_run: tell what would be done, and do nothing.
         debug: let libraries print; they may name patients.
         calibration: of the site; None: that of the site file, else the bundle's own.
+        engine: "local": processes of this machine; "ray": actors of Ray.
         target: body of a worker process.
 
     Raises:
@@ -124,7 +148,7 @@ def reprocess(
             count = workers or max(1, (os.cpu_count() or 1) // 2)
             threads = max(1, (os.cpu_count() or 1) // count)
             settings = Settings(archive=archive, bundle=model.root, site=rules, threads=threads, debug=debug)
-            _work(record, place, model, settings, count, target)
+            _work(record, place, model, settings, Crew(count=count, target=target, engine=engine))
     record.seconds = round(time.perf_counter() - started, 3)
     return record
 
@@ -146,9 +170,7 @@ def _fetch(url: str, archive: Path, model: Model, site: Site) -> int:
         return fetch(url, spool, modalities=wanted, free_gb=site.limits.free_gb).failed
 
 
-def _work(
-    record: ReprocessRecord, source: Path, model: Model, settings: Settings, workers: int, target: Target
-) -> None:
+def _work(record: ReprocessRecord, source: Path, model: Model, settings: Settings, crew: Crew) -> None:
     """Do what is to be done, and fill the record in."""
     site = settings.site
     writable_folder(settings.archive)
@@ -160,7 +182,8 @@ def _work(
         looks = plan.snapshot()
         before, skipped = ledger.snapshot(plan.name)
         if not looks or looks != before or _open(ledger, plan.name):
-            _do(record, plan, ledger, store, settings, workers, target)
+            with _engine(settings, crew):
+                _do(record, plan, ledger, store, settings, crew)
             ledger.settle(plan.name, looks, plan.keys, plan.skipped)
             skipped = dict(plan.skipped)
         if site.send is not None:
@@ -188,14 +211,22 @@ def _open(ledger: Ledger, source: str) -> bool:
     return any(counts[state.value] for state in (State.PENDING, State.RUNNING, State.WITHDRAWN))
 
 
+def _engine(settings: Settings, crew: Crew) -> AbstractContextManager[None]:
+    """What the workers need around them."""
+    if crew.engine == "local":
+        return nullcontext()
+    from pipelines.reprocess.ray_workers import cluster
+
+    return cluster(settings, crew.count)
+
+
 def _do(
     record: ReprocessRecord,
     plan: Plan,
     ledger: Ledger,
     store: Store,
     settings: Settings,
-    workers: int,
-    target: Target,
+    crew: Crew,
 ) -> None:
     with progress_bar() as bar:
         line = bar.add_task("reprocessing", total=None)
@@ -207,7 +238,12 @@ def _do(
             bar.update(line, completed=told.total(), description=f"reprocessing: {words}")
 
         before = ledger.counts()[State.DONE.value]
-        batch = Batch(ledger, store, settings, workers=workers, target=target, on_news=on_news)
+        start: Callable[[Settings], AnyWorker] | None = None
+        if crew.engine == "ray":
+            from pipelines.reprocess.ray_workers import RayWorker
+
+            start = RayWorker
+        batch = Batch(ledger, store, settings, workers=crew.count, target=crew.target, start=start, on_news=on_news)
         batch.watch.take_over()
         _sweep(ledger, store)
         batch.run(plan.tasks())

@@ -41,12 +41,13 @@ class OutputRules(_Part):
     viewer: bool = Field(default=True, description="small volumes for the viewer of the batch's report")
     seg: bool = Field(default=True, description="DICOM segmentation, for DICOM sources with a mask that is not empty")
     sr: bool = Field(default=True, description="DICOM structured report (TID 1500), for DICOM sources")
+    sc: bool = Field(default=False, description="the preview as a DICOM secondary capture, for DICOM sources")
     segment_category: CodedConcept = CodedConcept(
         value="49755003", scheme="SCT", meaning="Morphologically Abnormal Structure"
     )
     segment_type: CodedConcept = CodedConcept(value="52988006", scheme="SCT", meaning="Lesion")
     series_number: Annotated[int, Field(ge=1, le=2**31 - 2)] = Field(
-        default=9100, description="SeriesNumber of segmentations; reports have the next one"
+        default=9100, description="SeriesNumber of segmentations; reports and secondary captures have the next ones"
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.files import write_whole
+from pipelines.problems import CommandError
 from pipelines.reprocess.ledger import Row
 
 if TYPE_CHECKING:
@@ -48,10 +49,18 @@ class DriftRecord(BaseModel):
 
 
 def keep(archive: Path, model: Model) -> None:
-    """Keep a configuration's calibration in the archive, to compare with later."""
-    folder = archive / FOLDER
-    folder.mkdir(exist_ok=True)
-    write_whole(folder / f"{model.configuration}.json", model.calibration.model_dump_json(indent=2) + "\n")
+    """Keep a configuration's calibration in the archive, to compare with later.
+
+    Raises:
+        CommandError: it cannot be written.
+    """
+    path = archive / FOLDER / f"{model.configuration}.json"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_whole(path, model.calibration.model_dump_json(indent=2) + "\n")
+    except OSError as error:
+        msg = f"{path}: cannot be written: {error.strerror or error}"
+        raise CommandError(msg) from error
 
 
 def kept(archive: Path, configuration: str) -> Calibration | None:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from archive import Bench
 from bright import BrightIsAbnormal, head, write_nifti
 from typer.testing import Result
 
 from anomaly.scoring import Calibration
-from pipelines.reprocess.drift import drift
+from pipelines.problems import CommandError
+from pipelines.reprocess.drift import drift, keep, kept
 
 Run = Callable[..., Result]
 
@@ -69,3 +71,13 @@ def test_higher_scores_of_scans_that_look_alike_are_no_warning() -> None:
     assert "knows only scores" in told.notes[0]
     assert "too few to tell" in drift(bare, rows([0.9]), "c").notes[0]
     assert drift(bare, rows(high), "another").shifts == []
+
+
+def test_the_calibration_is_kept_with_the_archive(bench: Bench, tmp_path: Path) -> None:
+    model = bench.plan(tmp_path).model
+    keep(bench.archive, model)
+    assert kept(bench.archive, model.configuration) == model.calibration
+    assert kept(bench.archive, "another") is None
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(CommandError, match="cannot be written"):
+        keep(tmp_path / "file", model)

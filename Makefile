@@ -12,7 +12,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test lint label label-test bench fuzz soak train evaluate families clean
+.PHONY: help demo test lint label label-test bench fuzz soak train evaluate families viewer clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' Makefile | awk -F ':.*## +' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -74,6 +74,9 @@ evaluate: $(VENV)/installed  ## measure the shipped bundle on the LGG test split
 
 families: $(VENV)/installed  ## draw every anomaly family, as the documentation shows them
 	$(BIN)/python -m pipelines.families docs/explanation/families.png
+
+viewer: $(VENV)/installed  ## take NiiVue, the viewer of `reprocess` reports, from npm
+	$(BIN)/python -m pipelines.viewer
 
 clean:  ## remove the environments, the demo and every cache; results in out/ stay
 	rm -rf $(VENV) $(LABEL) healthytwin-demo build dist *.egg-info

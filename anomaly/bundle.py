@@ -59,18 +59,24 @@ def load_metadata(root: str | Path) -> dict[str, Any]:
     return metadata
 
 
-def load_calibration(root: str | Path) -> Calibration:
-    """The calibration of the bundle at `root`, once its weights are seen to be the calibrated ones.
+def load_calibration(root: str | Path, path: str | Path | None = None) -> Calibration:
+    """A calibration for the bundle at `root`, once its weights are seen to be the calibrated ones.
+
+    Args:
+        root: of the bundle.
+        path: of a calibration that a site has made; None: the bundle's own.
 
     Raises:
         BundleError: weights or calibration are missing, unreadable, or do not belong together.
     """
-    weights, path = Path(root) / WEIGHTS, Path(root) / CALIBRATION
+    weights, own, path = Path(root) / WEIGHTS, path is None, Path(path or Path(root) / CALIBRATION)
     if not weights.is_file():
         msg = f"{weights}: no weights; train the bundle first"
         raise BundleError(msg)
     if not path.is_file():
-        msg = f"{path}: no calibration; training writes it, on healthy validation cases"
+        msg = f"{path}: no calibration; " + (
+            "training writes it, on healthy validation cases" if own else "`healthytwin calibrate` writes one"
+        )
         raise BundleError(msg)
     try:
         calibration = Calibration.load(path)
@@ -80,7 +86,7 @@ def load_calibration(root: str | Path) -> Calibration:
     if (found := sha256_of(weights)) != calibration.weights_sha256:
         msg = (
             f"{weights}: SHA-256 is {found[:12]}..., but {path.name} was made for "
-            f"{calibration.weights_sha256[:12]}...; restore the file or train and calibrate again"
+            f"{calibration.weights_sha256[:12]}...; restore the file or {'train and ' if own else ''}calibrate again"
         )
         raise BundleError(msg)
     return calibration

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from anomaly.bundle import WEIGHTS, BundleError, bundle_id, load_calibration
 from anomaly.engines.regrid import to_source
 from anomaly.finding import Finding
+from anomaly.scoring.appearance import appearance
 from anomaly.scoring.assess import Examination, Subject, assess
 from anomaly.scoring.score import foreground, image_score
 
@@ -41,15 +42,22 @@ class Detector:
     Args:
         root: the bundle's folder, with `configs/inference.yaml`, `models/model.pt` and `models/calibration.json`.
         device: where the network runs; None: CUDA where there is one, else the CPU.
+        calibration: a file that `healthytwin calibrate` has made; None: the bundle's own.
 
     Raises:
         BundleError: the bundle is incomplete, or its weights are not the calibrated ones.
     """
 
-    def __init__(self, root: str | Path, *, device: str | torch.device | None = None) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        calibration: str | Path | None = None,
+    ) -> None:
         self.root = Path(root)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.calibration = load_calibration(self.root)
+        self.calibration = load_calibration(self.root, calibration)
         self.bundle = bundle_id(self.root, self.calibration)
         parser = _parse(self.root, self.device)
         self.network: nn.Module = parser.get_parsed_content("network")
@@ -86,7 +94,8 @@ class Detector:
         clock["prepare"] = time.perf_counter()
         maps = self._infer(image)
         clock["network"] = time.perf_counter()
-        score = image_score(maps["mask"][0].numpy(), foreground(image[0].numpy()))
+        body = foreground(image[0].numpy())
+        score = image_score(maps["mask"][0].numpy(), body)
         affine = np.asarray(volume.affine, dtype=np.float64)
         shape = volume.array.shape
         stacked = torch.cat([maps["mask"], maps["residual"]])
@@ -102,8 +111,16 @@ class Detector:
             calibration=self.calibration,
             bundle=self.bundle,
             timings=timings,
+            appearance=appearance(image[0].numpy(), body),
             twin=_twin(volume, image, np.multiply(residual, score_map, out=residual)),
         )
+
+    def healthy(self, volume: VolumeLike) -> tuple[Array, dict[str, float]]:
+        """What `HealthyScores` takes in of a volume: scores of its body's voxels `(n,)`, and its appearance."""
+        image = self.prepare(volume)
+        seen = image[0].numpy()
+        body = foreground(seen)
+        return self._infer(image)["mask"][0].numpy()[body], appearance(seen, body)
 
     def _infer(self, image: MetaTensor) -> dict[str, Tensor]:
         """M, and twin minus image where the method has a twin, each `(1, *spatial)` on the CPU."""
@@ -121,9 +138,11 @@ class Detector:
         return {"mask": maps[:1], "residual": maps[1:]}
 
 
-def load_detector(root: str | Path, *, device: str | torch.device | None = None) -> Detector:
+def load_detector(
+    root: str | Path, *, device: str | torch.device | None = None, calibration: str | Path | None = None
+) -> Detector:
     """The detector of the bundle at `root`; see `Detector`."""
-    return Detector(root, device=device)
+    return Detector(root, device=device, calibration=calibration)
 
 
 def _parse(root: Path, device: torch.device) -> ConfigParser:

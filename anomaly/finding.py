@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 class _Record(BaseModel):
@@ -51,5 +51,6 @@ class Finding(_Record):
     thresholds: Thresholds
     calibration_cases: int
     flags: list[str] = Field(default_factory=list)
+    appearance: dict[str, float] = Field(default_factory=dict, description="see `anomaly.scoring.appearance`")
     timings: dict[str, float] = Field(default_factory=dict, description="seconds")
     versions: dict[str, str] = Field(default_factory=dict)

@@ -75,6 +75,7 @@ CODES = {
     "LEAKAGE": Code(
         _STOP, "`prepare`: one patient or scan is in two sections, or an ill one in training", "Mend the datalist."
     ),
+    "NOT_HEALTHY": Code(_STOP, "`calibrate`: a lesion is labelled, and no healthy slices are named", "Leave it out."),
     "STEP_FAILED": Code(_STOP, "`prepare`: a step, such as skull stripping, failed", "Look at the scan and the tool."),
     "BAD_SPACING": Code(_STOP, "a voxel size that no scanner makes", "Mend the header."),
 }

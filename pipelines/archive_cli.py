@@ -29,7 +29,7 @@ quarantine = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (reprocess, receive, status, retry, export):
+    for command in (reprocess, receive, status, retry, report, export):
         app.command()(command)
     app.add_typer(quarantine)
 
@@ -45,15 +45,34 @@ def reprocess(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Worker processes. [default: one for two cores, at least one]")
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Of the site, by `calibrate`. [default: the site file's, or the bundle's]"),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="local: processes of this machine; ray: actors (extra [ray]).")
+    ] = "local",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and do nothing.")] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Work through an archive overnight: stop it at any time, start it again, every study is done once."""
     with guarded(as_json=as_json, debug=debug):
+        from pipelines.prepare import one_of
+        from pipelines.reprocess.run import ENGINES
         from pipelines.reprocess.run import reprocess as run_reprocess
 
-        run = run_reprocess(source, output, bundle=bundle, site=site, workers=workers, dry_run=dry_run, debug=debug)
+        run = run_reprocess(
+            source,
+            output,
+            bundle=bundle,
+            site=site,
+            workers=workers,
+            dry_run=dry_run,
+            debug=debug,
+            calibration=calibration,
+            engine=one_of("--engine", engine, ENGINES) or "local",
+        )
     if as_json:
         typer.echo(run.model_dump_json(indent=2))
     else:
@@ -104,11 +123,23 @@ def receive(
             receiver.stop()
 
 
-def status(archive: Archive, site: SiteFile = None, as_json: Json = False, debug: Debug = False) -> None:
-    """Tell how many jobs of an archive are in which state, and what is being worked on."""
+def status(
+    archive: Archive,
+    site: SiteFile = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew every two seconds, until nothing is left to do or Ctrl-C.")
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Tell how many jobs of an archive are in which state, what is being worked on, and whether the scans moved."""
     with guarded(as_json=as_json, debug=debug):
         from pipelines.reprocess import manage
 
+        if watch:
+            from pipelines import console
+
+            console.watch(lambda: manage.progress(archive, site=site))
         told = manage.status(archive, site=site)
     if as_json:
         typer.echo(json.dumps(told, indent=2))
@@ -118,6 +149,8 @@ def status(archive: Archive, site: SiteFile = None, as_json: Json = False, debug
         console.print_rows(("state", "jobs"), [(state, str(number)) for state, number in told["jobs"].items()])
         for running in told["running"]:
             typer.echo(f"running: {running['case']}, attempt {running['attempts']}, since {running['changed']}")
+        if "drift" in told:
+            _tell_drift(told["drift"]["warnings"], told["drift"]["notes"])
 
 
 def retry(
@@ -159,6 +192,24 @@ def release(
     _release(archive, cases, site, as_json=as_json, debug=debug)
 
 
+def report(
+    archive: Archive,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="[default: report.html in the archive]")
+    ] = None,
+    cases: Annotated[int, typer.Option(min=0, help="How many are drawn, those with the highest scores.")] = 20,
+    site: SiteFile = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write the archive's page: counts, quarantine, scores against the calibration, the most abnormal cases."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.reprocess import manage
+
+        path = manage.report(archive, output=output, cases=cases, site=site)
+    typer.echo(json.dumps({"report": str(path)}, indent=2) if as_json else f"report: {path.resolve()}")
+
+
 def export(
     archive: Archive,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="A .csv or .parquet file.")],
@@ -197,6 +248,8 @@ def _tell(run: ReprocessRecord) -> None:
     states = ", ".join(f"{number} {state}" for state, number in run.jobs.items() if number)
     verb = "to examine" if run.dry_run else "examined now"
     typer.echo(f"\n{states}; {run.examined} {verb}, {sum(run.skipped.values())} skipped, in {run.seconds:.1f} s")
+    if run.drift is not None:
+        _tell_drift(run.drift.warnings, run.drift.notes)
     if run.not_fetched:
         typer.echo(f"{run.not_fetched} series did not come in full; the next run asks for them again", err=True)
     if run.sent:
@@ -204,4 +257,11 @@ def _tell(run: ReprocessRecord) -> None:
     if run.send_problem:
         typer.echo(f"{run.send_problem}; the next run tries again", err=True)
     if not run.dry_run:
-        typer.echo(f"archive: {run.archive}")
+        typer.echo(f"archive: {run.archive}\nreport: {Path(run.report).resolve()}")
+
+
+def _tell_drift(warnings: list[str], notes: list[str]) -> None:
+    for sentence in warnings:
+        typer.echo(f"WARNING: {sentence}", err=True)
+    for sentence in notes:
+        typer.echo(f"note: {sentence}", err=True)

@@ -46,8 +46,8 @@ def modalities(bundle: Path) -> list[str] | None:
     return named or None
 
 
-def load(bundle: Path, *, device: str | None) -> Detector:
-    """The detector of a bundle.
+def load(bundle: Path, *, device: str | None, calibration: Path | None = None) -> Detector:
+    """The detector of a bundle, with its own calibration or one that the site has made.
 
     Raises:
         CommandError: there is no such device here.
@@ -55,7 +55,7 @@ def load(bundle: Path, *, device: str | None) -> Detector:
     """
     from anomaly import load_detector
 
-    return load_detector(bundle, device=_checked(device))
+    return load_detector(bundle, device=_checked(device), calibration=calibration)
 
 
 def _checked(device: str | None) -> str | None:

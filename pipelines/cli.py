@@ -10,6 +10,7 @@ import typer
 
 from pipelines import archive_cli
 from pipelines.cli_benchmark import benchmark
+from pipelines.cli_calibrate import calibrate
 from pipelines.cli_label import label
 from pipelines.problems import ExitCode, guarded
 
@@ -35,6 +36,10 @@ Bundle = Annotated[
 AllowGaps = Annotated[
     bool,
     typer.Option("--allow-gaps", help="Take DICOM volumes with slices missing, fill the gaps in, and say so."),
+]
+SiteCalibration = Annotated[
+    Path | None,
+    typer.Option("--calibration", metavar="FILE", help="Of the site, by `calibrate`. [default: the bundle's own]"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")]
@@ -194,6 +199,7 @@ def detect(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [default: cuda where there is one]")] = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Draw the cases into report.html.")] = True,
     allow_gaps: AllowGaps = False,
+    calibration: SiteCalibration = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -201,7 +207,15 @@ def detect(
     with guarded(as_json=as_json, debug=debug):
         from pipelines.detect import detect as run_detect
 
-        run = run_detect(paths, output, bundle=bundle, device=device, report=report, allow_gaps=allow_gaps)
+        run = run_detect(
+            paths,
+            output,
+            bundle=bundle,
+            device=device,
+            report=report,
+            allow_gaps=allow_gaps,
+            calibration=calibration,
+        )
     _tell(run, as_json=as_json)
     raise typer.Exit(int(run.exit_code))
 
@@ -377,6 +391,7 @@ def evaluate(
 
 
 app.command()(benchmark)
+app.command()(calibrate)
 app.command()(label)
 archive_cli.register(app)
 

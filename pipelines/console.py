@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -157,6 +159,32 @@ def print_rows(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)
+
+
+def watch(look: Callable[[], tuple[dict[str, int], list[dict[str, Any]]]], *, seconds: float = 2.0) -> None:
+    """A live table on standard error, until no job is pending or running.
+
+    Args:
+        look: gives the counts by state, and the jobs that are being worked on.
+        seconds: between two looks.
+    """
+    with Live(console=Console(stderr=True), auto_refresh=False) as live:
+        while True:
+            counts, running = look()
+            live.update(_progress_table(counts, running), refresh=True)
+            if not counts["pending"] and not counts["running"]:
+                return
+            time.sleep(seconds)
+
+
+def _progress_table(counts: dict[str, int], running: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("state", "jobs", "what"):
+        table.add_column(column, justify="right" if column == "jobs" else "left", overflow="fold")
+    for state, number in counts.items():
+        now = [f"{row['name']} (attempt {row['attempts']})" for row in running] if state == "running" else []
+        table.add_row(state, str(number), ", ".join(now))
+    return table
 
 
 def print_leaderboard(record: BenchmarkRecord) -> None:

@@ -27,6 +27,7 @@ def detect(
     device: str | None = None,
     report: bool = True,
     allow_gaps: bool = False,
+    calibration: Path | None = None,
 ) -> RunRecord:
     """Examine every case found at `paths`; a bad case is recorded and does not stop the rest.
 
@@ -37,6 +38,7 @@ def detect(
         device: "cpu", "cuda", "cuda:1", ...; None: CUDA where there is one.
         report: write `report.html`.
         allow_gaps: examine DICOM volumes in which whole slices are missing; findings carry the flag `gaps_allowed`.
+        calibration: of the site; see `pipelines.calibrate`; None: the bundle's own.
 
     Raises:
         CommandError: no path exists, the output cannot be written, there is no bundle or no such device.
@@ -52,7 +54,9 @@ def detect(
         return run
     writable_folder(output)
     if cases:
-        results += run_cases(run, cases, root, device=device, pictures=report, allow_gaps=allow_gaps)
+        results += run_cases(
+            run, cases, root, device=device, pictures=report, allow_gaps=allow_gaps, calibration=calibration
+        )
     return finish(run, results, started=started, title="Detection" if report else None)
 
 
@@ -65,10 +69,11 @@ def run_cases(
     pictures: bool,
     truths: bool = False,
     allow_gaps: bool = False,
+    calibration: Path | None = None,
 ) -> list[Result]:
     """Examine cases with a progress bar; `run` gets the bundle's name and the versions."""
     with waiting(f"loading {bundle.name}"):
-        detector = load(bundle, device=device)
+        detector = load(bundle, device=device, calibration=calibration)
     with progress(len(cases), "examining") as begin:
         results = examine_all(
             detector, cases, Path(run.output), pictures=pictures, truths=truths, allow_gaps=allow_gaps, on_case=begin

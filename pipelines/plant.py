@@ -15,7 +15,7 @@ from pipelines.console import progress
 from pipelines.files import writable_folder, write_whole
 from pipelines.problems import CommandError
 from pipelines.record import LearningRecord
-from pipelines.training_data import check_families, refusing
+from pipelines.training_data import check_families, healthy_part, refusing
 
 if TYPE_CHECKING:
     from data_prep import Case, Volume
@@ -81,24 +81,13 @@ def plant(
         for case in cases:
             begin(case.name)
             with refusing(case, record.refused):
-                volume = _healthy_part(case)
+                volume = healthy_part(case)
                 draw = {"families": families, "radius": radius, "seed": seed}
                 entries += _copies(case, volume, output, copies=copies, draw=draw, record=record)
     about = {"name": output.name, "families": list(families), "radius": list(radius), "seed": seed}
     write_whole(output / "dataset.json", json.dumps({**about, "test": entries}, indent=2) + "\n")
     record.seconds = round(time.perf_counter() - started, 1)
     return record
-
-
-def _healthy_part(case: Case) -> Volume:
-    """The scan, or its longest healthy run."""
-    volume = case.volume()
-    if not case.healthy_slices:
-        return volume
-    start, stop = max(case.healthy_slices, key=lambda run: run[1] - run[0])
-    affine = volume.affine.copy()
-    affine[:3, 3] += affine[:3, 2] * start
-    return replace(volume, array=volume.array[..., start:stop], affine=affine)
 
 
 def _copies(

@@ -147,6 +147,17 @@ def refusing(case: Case, refused: list[CaseRecord]) -> Iterator[None]:
         refused.append(CaseRecord.failed(case.name, where, code=error.code, reason=why))
 
 
+def healthy_part(case: Case, *, allow_gaps: bool = False) -> Volume:
+    """The scan, or its longest healthy run."""
+    volume = case.volume(allow_gaps=allow_gaps)
+    if not case.healthy_slices:
+        return volume
+    start, stop = max(case.healthy_slices, key=lambda run: run[1] - run[0])
+    affine = volume.affine.copy()
+    affine[:3, 3] += affine[:3, 2] * start
+    return replace(volume, array=volume.array[..., start:stop], affine=affine)
+
+
 def without_voxels(volume: Volume) -> Volume:
     """A volume with its shape and affine alone, so that a whole cohort's can be kept."""
     import numpy as np

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ignite.engine import Engine, Events
 from monai.utils import convert_to_numpy
 
 from anomaly.bundle import sha256_of
-from anomaly.metrics.histogram import ScoreHistogram
-from anomaly.scoring.calibration import calibrate
-from anomaly.scoring.score import TOP_FRACTION, image_score
+from anomaly.scoring.appearance import appearance
+from anomaly.scoring.healthy import HealthyScores
+from anomaly.scoring.score import TOP_FRACTION
 
 
 class CalibrationHandler:
@@ -41,28 +40,16 @@ class CalibrationHandler:
         engine.add_event_handler(Events.COMPLETED, self._finish)
 
     def _start(self, _: Engine) -> None:
-        self.histogram = ScoreHistogram()
-        self.scores: dict[str, list[np.ndarray]] = {}
+        self.healthy = HealthyScores(top_fraction=self.top_fraction)
 
     def _collect(self, engine: Engine) -> None:
         batch: Any = engine.state.batch
         output: Any = engine.state.output
         for item, result in zip(batch, output, strict=True):
-            scores = convert_to_numpy(result["map"])[convert_to_numpy(result["body"])]
-            self.histogram.add(scores)
-            self.scores.setdefault(item["case"], []).append(scores)
+            body = convert_to_numpy(result["body"])
+            image = convert_to_numpy(result["image"]).reshape(body.shape)
+            self.healthy.add(item["case"], convert_to_numpy(result["map"])[body], appearance(image[0], body[0]))
 
     def _finish(self, _: Engine) -> None:
-        pooled = {case: np.concatenate(parts) for case, parts in self.scores.items()}
-        scores = {
-            case: image_score(values, np.ones(values.shape, bool), fraction=self.top_fraction)
-            for case, values in pooled.items()
-        }
-        calibration = calibrate(
-            self.histogram,
-            list(scores.values()),
-            cases=list(scores),
-            weights_sha256=sha256_of(self.weights),
-            **self.options,
-        )
+        calibration = self.healthy.calibrate(weights_sha256=sha256_of(self.weights), **self.options)
         calibration.save(self.path)

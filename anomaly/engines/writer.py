@@ -12,6 +12,7 @@ from ignite.engine import Engine, Events
 from monai.utils import convert_to_numpy
 
 from anomaly.bundle import bundle_id, load_calibration
+from anomaly.scoring.appearance import appearance
 from anomaly.scoring.assess import Examination, Subject, assess
 
 Array = np.ndarray
@@ -87,6 +88,7 @@ class FindingWriter:
                 calibration=self.calibration,
                 bundle=self.bundle,
                 timings={"network": float(result["seconds"])},
+                appearance=appearance(convert_to_numpy(result["image"])[0], convert_to_numpy(result["body"])[0]),
             )
             write_examination(examination, affine, self.output_dir)
 

@@ -54,6 +54,7 @@ def assess(
     calibration: Calibration,
     bundle: BundleId,
     timings: Mapping[str, float],
+    appearance: Mapping[str, float] | None = None,
     twin: Array | None = None,
 ) -> Examination:
     """Threshold, clean and describe a score map.
@@ -66,6 +67,7 @@ def assess(
         calibration: the bundle's.
         bundle: who speaks.
         timings: seconds by step.
+        appearance: of the prepared scan.
         twin: passed through.
     """
     mask, lesions = find_lesions(
@@ -89,6 +91,7 @@ def assess(
         thresholds=thresholds,
         calibration_cases=len(calibration.cases),
         flags=list(subject.flags),
+        appearance=dict(appearance or {}),
         timings={step: round(seconds, 4) for step, seconds in timings.items()},
         versions=software_versions(),
     )

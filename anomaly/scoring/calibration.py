@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,15 @@ class Calibration(BaseModel):
     alpha: float = Field(gt=0, lt=1)
     min_lesion_ml: float = Field(ge=0)
     cases: list[str]
+    appearance: dict[str, list[float]] = Field(
+        default_factory=dict, description="of the healthy cases, ascending; see `anomaly.scoring.appearance`"
+    )
+    provenance: dict[str, str] = Field(default_factory=dict, description="who made it, when, and for which bundle")
+
+    @property
+    def deciding(self) -> str:
+        """What decides a result, as text: two calibrations that agree in it are one configuration."""
+        return self.model_dump_json(exclude={"cases", "appearance", "provenance"})
 
     @property
     def image_threshold(self) -> float:
@@ -88,6 +97,7 @@ def calibrate(
     voxel_false_positive_rate: float = 0.001,
     alpha: float = 0.1,
     min_lesion_ml: float = 0.3,
+    appearance: Mapping[str, list[float]] | None = None,
 ) -> Calibration:
     """Calibrate on healthy cases.
 
@@ -100,6 +110,7 @@ def calibrate(
             thousand is one or two millilitres of a head.
         alpha: rate of false alarms on healthy scans to keep to.
         min_lesion_ml: connected parts below this volume are dropped from masks.
+        appearance: of the cases, kept so that scans of another kind can be told later.
 
     Raises:
         ValueError: there are no cases.
@@ -115,4 +126,5 @@ def calibrate(
         alpha=alpha,
         min_lesion_ml=min_lesion_ml,
         cases=sorted(cases),
+        appearance=dict(appearance or {}),
     )

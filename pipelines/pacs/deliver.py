@@ -16,7 +16,7 @@ from pipelines.reprocess.tables import deliveries
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-KINDS = ("seg", "sr")
+KINDS = ("seg", "sr", "sc")
 SENT, REFUSED, WAITING = "sent", "refused", "waiting"
 
 

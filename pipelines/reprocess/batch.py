@@ -12,7 +12,7 @@ from pipelines.reprocess.ahead import Ahead
 from pipelines.reprocess.leases import REASON, TAKEN_OVER, LeaseWatch
 from pipelines.reprocess.ledger import Ledger, State
 from pipelines.reprocess.plan import Task
-from pipelines.reprocess.process import OUTCOME, READY, STAGE, Settings, Target, WorkerProcess, serve
+from pipelines.reprocess.process import OUTCOME, READY, STAGE, AnyWorker, Settings, Target, WorkerProcess, serve
 from pipelines.reprocess.reasons import meaning
 from pipelines.reprocess.store import Store
 from pipelines.reprocess.worker import Outcome
@@ -31,6 +31,7 @@ class Batch:
         settings: of worker processes.
         workers: how many.
         target: body of a worker process.
+        start: makes a worker of another kind from the settings; None: a process of this machine.
         on_news: called with a task and the state that its job came to, or was found in.
     """
 
@@ -42,13 +43,14 @@ class Batch:
         *,
         workers: int,
         target: Target = serve,
+        start: Callable[[Settings], AnyWorker] | None = None,
         on_news: OnNews = lambda _task, _state: None,
     ) -> None:
         self.ledger, self.store, self.settings = ledger, store, settings
-        self.count, self.target, self.on_news = workers, target, on_news
+        self.count, self.target, self.start, self.on_news = workers, target, start, on_news
         self.limits = settings.site.limits
         self.watch = LeaseWatch(ledger, patience=self.limits.lease_seconds, most=self.limits.attempts)
-        self.workers: list[WorkerProcess] = []
+        self.workers: list[AnyWorker] = []
         self.waiting: deque[Task] = deque()
         self.elsewhere: dict[str, Task] = {}  # under another run's lease, or a dead worker's
         self.halt = ""  # why nothing new is begun
@@ -109,7 +111,8 @@ class Batch:
             if worker.idle and self.waiting:
                 worker.give(self.waiting.popleft())
         if len(self.workers) < self.count and self.waiting:
-            self.workers.append(WorkerProcess(self.settings, self.target))
+            start = self.start or (lambda settings: WorkerProcess(settings, self.target))
+            self.workers.append(start(self.settings))
 
     def _listen(self) -> None:
         """Wait for news, and take it in."""
@@ -121,7 +124,7 @@ class Batch:
             if dead:
                 self._bury(worker, TAKEN_OVER)
 
-    def _hear(self, worker: WorkerProcess, kind: str, said: object) -> None:
+    def _hear(self, worker: AnyWorker, kind: str, said: object) -> None:
         if kind == READY:
             worker.ready, self._false_starts = True, 0
         elif kind == OUTCOME and isinstance(said, Outcome) and worker.task is not None:
@@ -131,7 +134,7 @@ class Batch:
         elif kind != STAGE:
             self.halt = self.halt or str(said)
 
-    def _bury(self, worker: WorkerProcess, code: str) -> None:
+    def _bury(self, worker: AnyWorker, code: str) -> None:
         """End a worker and its lease."""
         self.workers.remove(worker)
         worker.end(kill=True)

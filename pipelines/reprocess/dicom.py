@@ -1,7 +1,8 @@
-"""DICOM objects of one case: the mask as a segmentation, score and lesions as a structured report."""
+"""DICOM objects of one case: mask as a segmentation, score and lesions as a structured report, preview."""
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,6 +139,42 @@ class DicomWriter:
             is_final=False,
             is_verified=False,
         )
+
+    def capture(self, picture: bytes) -> Any:
+        """The preview as a colour secondary capture (PS3.3 A.8.1), for viewers that show neither of the others.
+
+        Args:
+            picture: PNG; it shows no word from a header.
+
+        Raises:
+            ValueError, AttributeError, ...: of highdicom, where the headers do not hold what it needs.
+        """
+        import highdicom as hd
+        from PIL import Image
+
+        image = hd.sc.SCImage.from_ref_dataset(
+            self.sources[0],
+            pixel_array=np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")),
+            photometric_interpretation="RGB",
+            bits_allocated=8,
+            coordinate_system="PATIENT",
+            patient_orientation=self._orientation(),
+            series_instance_uid=self._uid("sc series"),
+            series_number=self.rules.series_number + 2,
+            sop_instance_uid=self._uid("sc"),
+            instance_number=1,
+            manufacturer=MAKER,
+        )
+        image.SeriesDescription = "HealthyTwin preview (research)"
+        image.BurnedInAnnotation = "NO"
+        return image
+
+    def _orientation(self) -> tuple[str, str]:
+        """Where the rows and the columns of a picture point to (PS3.3 C.7.6.1.1.1)."""
+        from pipelines.slices import View
+
+        plane = View.of(self.exam.mask.shape, self.stack.affine).plane
+        return {"axial": ("L", "P"), "coronal": ("L", "F"), "sagittal": ("P", "F")}[plane]
 
     def _whole(self) -> Any:
         """The measurements of the whole image (TID 1501)."""

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.problems import CommandError
+from pipelines.reprocess.drift import drift, kept, latest
 from pipelines.reprocess.ledger import FILE, Ledger, Row, State
-from pipelines.reprocess.reasons import is_final
+from pipelines.reprocess.reasons import is_final, remedy
 from pipelines.reprocess.site import load_site
 
 _WHAT = ("key", "case", "kind", "input", "bundle", "version", "weights", "configuration")
 _HOW = ("state", "attempts", "code", "reason", "changed", "seconds")
-_RESULT = ("score", "p_value", "abnormal", "lesions", "volume_ml", "flags", "outputs", "timings")
+_RESULT = ("score", "p_value", "abnormal", "lesions", "volume_ml", "flags", "appearance", "outputs", "timings")
 _COLUMNS = (*_WHAT, *_HOW, *_RESULT)
 
 
@@ -30,12 +31,24 @@ def open_ledger(archive: Path, site: Path | None) -> Ledger:
     return Ledger.of(archive, rules.ledger, wait=rules.limits.lock_seconds)
 
 
+def progress(archive: Path, *, site: Path | None = None) -> tuple[dict[str, int], list[Row]]:
+    """Counts by state, and the jobs that are being worked on: all that changes from second to second."""
+    ledger = open_ledger(archive, site)
+    told = ledger.counts(), ledger.rows(State.RUNNING)
+    ledger.close()
+    return told
+
+
 def status(archive: Path, *, site: Path | None = None) -> dict[str, Any]:
-    """Counts by state, and the jobs that are being worked on."""
+    """Counts by state, the jobs that are being worked on, and `drift` of what the last configuration has done."""
     ledger = open_ledger(archive, site)
     running = [_named(row, "case", "key", "attempts", "owner", "changed") for row in ledger.rows(State.RUNNING)]
     told = {"archive": str(archive), "jobs": ledger.counts(), "running": running}
+    done = ledger.rows(State.DONE)
     ledger.close()
+    configuration = latest(done)
+    if calibration := kept(archive, configuration):
+        told["drift"] = drift(calibration, done, configuration).model_dump()
     return told
 
 
@@ -44,7 +57,17 @@ def quarantined(archive: Path, *, site: Path | None = None) -> list[Row]:
     ledger = open_ledger(archive, site)
     rows = [_named(row, "case", "key", "code", "reason", "attempts") for row in ledger.rows(State.QUARANTINED)]
     ledger.close()
-    return [{**row, "remedy": _remedy(row["code"])} for row in rows]
+    return [{**row, "remedy": remedy(row["code"])} for row in rows]
+
+
+def report(archive: Path, *, output: Path | None = None, cases: int, site: Path | None = None) -> Path:
+    """Write the page of an archive; see `write_batch_report`."""
+    from pipelines.reprocess.report import write_batch_report
+
+    ledger = open_ledger(archive, site)
+    path = write_batch_report(archive, ledger, output=output, cases=cases)
+    ledger.close()
+    return path
 
 
 def release(archive: Path, cases: list[str] | None, *, site: Path | None = None, passing_only: bool = False) -> int:
@@ -83,7 +106,13 @@ def export(archive: Path, output: Path, *, site: Path | None = None) -> int:
     rows = [_named(row, *_COLUMNS) for row in ledger.rows()]
     ledger.close()
     for row in rows:
-        row.update({name: json.dumps(row[name]) for name in ("flags", "outputs", "timings") if row[name] is not None})
+        row.update(
+            {
+                name: json.dumps(row[name])
+                for name in ("flags", "appearance", "outputs", "timings")
+                if row[name] is not None
+            }
+        )
     partial = output.with_name(f".{output.name}.partial")
     try:
         _write_table(rows, partial, csv=output.suffix == ".csv")
@@ -110,9 +139,3 @@ def _write_table(rows: list[Row], path: Path, *, csv: bool) -> None:
 
 def _named(row: Row, *names: str) -> Row:
     return {name: row["name" if name == "case" else name] for name in names}
-
-
-def _remedy(code: str) -> str:
-    from data_prep.verdict import CODES
-
-    return CODES[code].remedy if code in CODES else "Try it again: `healthytwin retry`."

@@ -27,22 +27,28 @@ def write_outputs(task: Task, volume: Volume, exam: Examination, folder: Path, r
         rules: of the site.
 
     Returns:
-        File names under `mask`, `score`, `finding`, `picture`, `seg`, `sr`.
+        File names under `mask`, `score`, `finding`, `picture`, `view`, `view_score`, `seg`, `sr`, `sc`.
 
     Raises:
-        CaseError: SEG_FAILED or SR_FAILED.
+        CaseError: SEG_FAILED, SR_FAILED or SC_FAILED.
     """
     from anomaly.engines.writer import write_examination
 
     names = {kind: path.name for kind, path in write_examination(exam, volume.affine, folder).items()}
     case = exam.finding.case
-    if rules.picture:
+    if rules.picture or rules.sc:
         from pipelines.pictures import draw
 
+        picture = draw(volume, exam)
+    if rules.picture:
         names["picture"] = f"{case}.png"
-        (folder / names["picture"]).write_bytes(draw(volume, exam))
+        (folder / names["picture"]).write_bytes(picture)
+    if rules.viewer:
+        from pipelines.views import write_views
+
+        names |= write_views(volume, exam, folder)
     stack = task.case.series.stack if task.case.series is not None else None
-    if stack is None or not (rules.seg or rules.sr):
+    if stack is None or not (rules.seg or rules.sr or rules.sc):
         return names
     from pipelines.reprocess.dicom import DicomWriter
 
@@ -55,6 +61,9 @@ def write_outputs(task: Task, volume: Volume, exam: Examination, folder: Path, r
     if rules.sr:
         names["sr"] = f"{case}_sr.dcm"
         _made("SR_FAILED", writer.report, segmentation).save_as(folder / names["sr"])
+    if rules.sc:
+        names["sc"] = f"{case}_sc.dcm"
+        _made("SC_FAILED", writer.capture, picture).save_as(folder / names["sc"])
     return names
 
 

@@ -18,6 +18,7 @@ from pipelines.reprocess.site import Site
 
 if TYPE_CHECKING:
     from anomaly.finding import BundleId
+    from anomaly.scoring import Calibration
     from data_prep import Case
     from data_prep.source import Source
 
@@ -31,23 +32,27 @@ class Model:
     Args:
         root: the bundle's folder.
         bundle: its name, version and weights.
-        configuration: SHA-256 of the site's settings and of the bundle's own, as far as they decide a result.
+        configuration: SHA-256 of the site's settings, the bundle's own and the calibration, as far as they decide a
+            result.
+        calibration: the site's, or the bundle's own.
     """
 
     root: Path
     bundle: BundleId
     configuration: str
+    calibration: Calibration
 
     @classmethod
     def of(cls, root: Path, site: Site) -> Model:
         """The model of a bundle at a site; raises `BundleError` where its files do not belong together."""
-        from anomaly.bundle import CALIBRATION, bundle_id, load_calibration
+        from anomaly.bundle import bundle_id, load_calibration
 
+        calibration, config = load_calibration(root, site.calibration), root / "configs" / "inference.yaml"
         digest = hashlib.sha256(site.configuration.encode())
-        for name in ("configs/inference.yaml", CALIBRATION):
-            path = root / name
-            digest.update(path.read_bytes() if path.is_file() else b"")
-        return cls(root=root, bundle=bundle_id(root, load_calibration(root)), configuration=digest.hexdigest())
+        digest.update(config.read_bytes() if config.is_file() else b"")
+        digest.update(calibration.deciding.encode())
+        bundle = bundle_id(root, calibration)
+        return cls(root=root, bundle=bundle, configuration=digest.hexdigest(), calibration=calibration)
 
 
 @dataclass(frozen=True, kw_only=True)

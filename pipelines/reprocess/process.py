@@ -8,6 +8,7 @@ import os
 import signal
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -68,7 +69,7 @@ def work(connection: Any, settings: Settings, on_stage: Callable[[str], None]) -
     from pipelines.reprocess.worker import make_worker
 
     try:
-        _use_threads(settings.threads)
+        use_threads(settings.threads)
         worker = make_worker(settings.archive, settings.bundle, settings.site, on_stage)
         connection.send((READY, ""))
         while True:
@@ -81,30 +82,26 @@ def work(connection: Any, settings: Settings, on_stage: Callable[[str], None]) -
         connection.send((ERROR, f"a worker failed: {one_line(error) if settings.debug else type(error).__name__}"))
 
 
-def _use_threads(threads: int) -> None:
+def use_threads(threads: int) -> None:
+    """So many for the network."""
     import torch
 
     torch.set_num_threads(threads)
 
 
-class WorkerProcess:
-    """One worker process and what it is doing.
+class AnyWorker(ABC):
+    """A worker as the coordinator knows it: at most one task at a time."""
 
-    Args:
-        settings: it starts from.
-        target: its body.
-    """
+    owner: str  # of its leases
 
-    def __init__(self, settings: Settings, target: Target = serve) -> None:
-        context = _context()
-        self.connection, end = context.Pipe()
-        self.process = context.Process(target=target, args=(end, settings), daemon=True)
-        self.process.start()
-        end.close()
-        self.owner = identity(self.process.pid)
+    def __init__(self) -> None:
         self.ready = False
         self.task: Task | None = None
         self.since = 0.0
+
+    def begin(self, task: Task) -> None:
+        """It is at a task from now on."""
+        self.task, self.since = task, time.monotonic()
 
     @property
     def idle(self) -> bool:
@@ -116,9 +113,49 @@ class WorkerProcess:
         """How long it has been at its task."""
         return time.monotonic() - self.since if self.task is not None else 0.0
 
+    @abstractmethod
     def give(self, task: Task) -> None:
         """Give it a task; one that a dead worker is given is found again by its `task`."""
-        self.task, self.since = task, time.monotonic()
+
+    @abstractmethod
+    def messages(self) -> list[tuple[str, Any]]:
+        """All that it has said and nobody has read."""
+
+    @property
+    @abstractmethod
+    def dead(self) -> bool:
+        """Has it ended, with nothing left to read?"""
+
+    @abstractmethod
+    def end(self, *, kill: bool = False) -> None:
+        """Let it go once its task is done, or at once."""
+
+    @property
+    @abstractmethod
+    def waitables(self) -> list[Connection | int]:
+        """What becomes ready when there is news."""
+
+
+class WorkerProcess(AnyWorker):
+    """One worker process and what it is doing.
+
+    Args:
+        settings: it starts from.
+        target: its body.
+    """
+
+    def __init__(self, settings: Settings, target: Target = serve) -> None:
+        super().__init__()
+        context = _context()
+        self.connection, end = context.Pipe()
+        self.process = context.Process(target=target, args=(end, settings), daemon=True)
+        self.process.start()
+        end.close()
+        self.owner = identity(self.process.pid)
+
+    def give(self, task: Task) -> None:
+        """Give it a task; one that a dead worker is given is found again by its `task`."""
+        self.begin(task)
         try:
             self.connection.send(task)
         except OSError:

@@ -10,6 +10,7 @@ BATCH_CODES = {
     "CHANGED": "the files changed while they were read; the next run takes them as they are then",
     "SEG_FAILED": "no DICOM segmentation can be made of this series' headers",
     "SR_FAILED": "no DICOM structured report can be made of this series' headers",
+    "SC_FAILED": "no DICOM secondary capture can be made of this series' headers",
     "MemoryError": "there was not enough memory for this case",
 }
 _SITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # faults of the target, not of a case
@@ -46,11 +47,18 @@ def meaning(code: str) -> str:
     return BATCH_CODES.get(code, "an unexpected error of this type")
 
 
+def remedy(code: str) -> str:
+    """What helps against a reason."""
+    from data_prep.verdict import CODES
+
+    return CODES[code].remedy if code in CODES else "Try it again: `healthytwin retry`."
+
+
 def is_final(code: str) -> bool:
     """Will another attempt end in the same way?"""
     from data_prep.verdict import CODES
 
-    return (code in CODES and code != "UNREADABLE") or code in ("SEG_FAILED", "SR_FAILED", "CHANGED")
+    return (code in CODES and code != "UNREADABLE") or code in ("SEG_FAILED", "SR_FAILED", "SC_FAILED", "CHANGED")
 
 
 def target_fault(error: BaseException) -> str:

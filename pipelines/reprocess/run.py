@@ -7,8 +7,12 @@ import tempfile
 import time
 import warnings
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,12 +24,33 @@ from pipelines.pacs.fetch import SPOOL, fetch, is_web
 from pipelines.pacs.targets import target_of
 from pipelines.problems import CommandError, ExitCode
 from pipelines.reprocess.batch import Batch
+from pipelines.reprocess.drift import DriftRecord, drift, keep
 from pipelines.reprocess.hashes import FileHashes
 from pipelines.reprocess.ledger import FILE, Ledger, State
 from pipelines.reprocess.plan import Model, Plan, Task
-from pipelines.reprocess.process import Settings, Target, serve
+from pipelines.reprocess.process import AnyWorker, Settings, Target, serve
+from pipelines.reprocess.report import FILE as FILE_OF_REPORT
+from pipelines.reprocess.report import write_batch_report
 from pipelines.reprocess.site import Site, load_site
 from pipelines.reprocess.store import Store
+
+Engine = Literal["local", "ray"]
+ENGINES: tuple[Engine, ...] = ("local", "ray")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crew:
+    """Who works.
+
+    Args:
+        count: how many workers.
+        target: body of a worker process.
+        engine: "local": processes of this machine; "ray": actors.
+    """
+
+    count: int
+    target: Target = serve
+    engine: Engine = "local"
 
 
 class RefusedRecord(BaseModel):
@@ -56,6 +81,8 @@ class ReprocessRecord(BaseModel):
     skipped: dict[str, int] = Field(default_factory=dict, description="not for this bundle, by reason code")
     quarantined: list[RefusedRecord] = Field(default_factory=list)
     not_fetched: int = Field(default=0, description="series that the DICOMweb service did not give in full")
+    drift: DriftRecord | None = Field(default=None, description="of all scans done under this configuration")
+    report: str = Field(default="", description="the page; written anew where something was done")
     sent: dict[str, int] = Field(default_factory=dict, description="DICOM objects: sent, refused, waiting")
     send_problem: str = Field(default="", description="why some are waiting")
 
@@ -78,6 +105,8 @@ def reprocess(
     workers: int | None = None,
     dry_run: bool = False,
     debug: bool = False,
+    calibration: Path | None = None,
+    engine: Engine = "local",
     target: Target = serve,
 ) -> ReprocessRecord:
     """Do every job that follows from a source and is not done yet, and send what is to be sent.
@@ -90,6 +119,8 @@ def reprocess(
         workers: processes; None: one for two cores, at least one.
         dry_run: tell what would be done, and do nothing.
         debug: let libraries print; they may name patients.
+        calibration: of the site; None: that of the site file, else the bundle's own.
+        engine: "local": processes of this machine; "ray": actors of Ray.
         target: body of a worker process.
 
     Raises:
@@ -98,6 +129,8 @@ def reprocess(
     """
     started = time.perf_counter()
     rules = load_site(site)
+    if calibration is not None:
+        rules = rules.model_copy(update={"calibration": calibration})
     web = is_web(str(source))
     place = archive / SPOOL if web else Path(source)
     if not web:
@@ -115,7 +148,7 @@ def reprocess(
             count = workers or max(1, (os.cpu_count() or 1) // 2)
             threads = max(1, (os.cpu_count() or 1) // count)
             settings = Settings(archive=archive, bundle=model.root, site=rules, threads=threads, debug=debug)
-            _work(record, place, model, settings, count, target)
+            _work(record, place, model, settings, Crew(count=count, target=target, engine=engine))
     record.seconds = round(time.perf_counter() - started, 3)
     return record
 
@@ -137,20 +170,20 @@ def _fetch(url: str, archive: Path, model: Model, site: Site) -> int:
         return fetch(url, spool, modalities=wanted, free_gb=site.limits.free_gb).failed
 
 
-def _work(
-    record: ReprocessRecord, source: Path, model: Model, settings: Settings, workers: int, target: Target
-) -> None:
+def _work(record: ReprocessRecord, source: Path, model: Model, settings: Settings, crew: Crew) -> None:
     """Do what is to be done, and fill the record in."""
     site = settings.site
     writable_folder(settings.archive)
     ledger = Ledger.of(settings.archive, site.ledger, wait=site.limits.lock_seconds)
     try:
         store = Store(settings.archive)
+        keep(settings.archive, model)
         plan = Plan(source, model=model, site=site, hashes=FileHashes(ledger))
         looks = plan.snapshot()
         before, skipped = ledger.snapshot(plan.name)
         if not looks or looks != before or _open(ledger, plan.name):
-            _do(record, plan, ledger, store, settings, workers, target)
+            with _engine(settings, crew):
+                _do(record, plan, ledger, store, settings, crew)
             ledger.settle(plan.name, looks, plan.keys, plan.skipped)
             skipped = dict(plan.skipped)
         if site.send is not None:
@@ -158,8 +191,12 @@ def _work(
                 ledger, store, target_of(site.send), ledger.rows(State.DONE, source=plan.name)
             )
             record.sent = dict(counts)
+        if record.examined or not (settings.archive / FILE_OF_REPORT).is_file():
+            write_batch_report(settings.archive, ledger)
+        record.report = str(settings.archive / FILE_OF_REPORT)
         record.skipped = skipped
         record.jobs = ledger.counts(plan.name)
+        record.drift = drift(model.calibration, ledger.rows(State.DONE), model.configuration)
         rows = ledger.rows(State.QUARANTINED, source=plan.name)
         record.quarantined = [
             RefusedRecord(case=row["name"], key=row["key"], code=row["code"], reason=row["reason"]) for row in rows
@@ -174,14 +211,22 @@ def _open(ledger: Ledger, source: str) -> bool:
     return any(counts[state.value] for state in (State.PENDING, State.RUNNING, State.WITHDRAWN))
 
 
+def _engine(settings: Settings, crew: Crew) -> AbstractContextManager[None]:
+    """What the workers need around them."""
+    if crew.engine == "local":
+        return nullcontext()
+    from pipelines.reprocess.ray_workers import cluster
+
+    return cluster(settings, crew.count)
+
+
 def _do(
     record: ReprocessRecord,
     plan: Plan,
     ledger: Ledger,
     store: Store,
     settings: Settings,
-    workers: int,
-    target: Target,
+    crew: Crew,
 ) -> None:
     with progress_bar() as bar:
         line = bar.add_task("reprocessing", total=None)
@@ -193,7 +238,12 @@ def _do(
             bar.update(line, completed=told.total(), description=f"reprocessing: {words}")
 
         before = ledger.counts()[State.DONE.value]
-        batch = Batch(ledger, store, settings, workers=workers, target=target, on_news=on_news)
+        start: Callable[[Settings], AnyWorker] | None = None
+        if crew.engine == "ray":
+            from pipelines.reprocess.ray_workers import RayWorker
+
+            start = RayWorker
+        batch = Batch(ledger, store, settings, workers=crew.count, target=crew.target, start=start, on_news=on_news)
         batch.watch.take_over()
         _sweep(ledger, store)
         batch.run(plan.tasks())

@@ -38,14 +38,16 @@ class OutputRules(_Part):
     """What is written for a case beside mask, score map and finding."""
 
     picture: bool = Field(default=True, description="preview PNG")
+    viewer: bool = Field(default=True, description="small volumes for the viewer of the batch's report")
     seg: bool = Field(default=True, description="DICOM segmentation, for DICOM sources with a mask that is not empty")
     sr: bool = Field(default=True, description="DICOM structured report (TID 1500), for DICOM sources")
+    sc: bool = Field(default=False, description="the preview as a DICOM secondary capture, for DICOM sources")
     segment_category: CodedConcept = CodedConcept(
         value="49755003", scheme="SCT", meaning="Morphologically Abnormal Structure"
     )
     segment_type: CodedConcept = CodedConcept(value="52988006", scheme="SCT", meaning="Lesion")
     series_number: Annotated[int, Field(ge=1, le=2**31 - 2)] = Field(
-        default=9100, description="SeriesNumber of segmentations; reports have the next one"
+        default=9100, description="SeriesNumber of segmentations; reports and secondary captures have the next ones"
     )
 
 
@@ -96,6 +98,7 @@ class Site(_Part):
     limits: Limits = Limits()
     send: SendRules | None = Field(default=None, description="null: nothing is sent")
     device: str | None = Field(default=None, description="cpu, cuda, cuda:1; null: cuda where there is one")
+    calibration: Path | None = Field(default=None, description="of the site; null: the bundle's own")
     ledger: str | None = Field(default=None, description="SQLAlchemy URL; null: ledger.sqlite in the archive")
 
     @property

@@ -21,7 +21,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA = "1"
+SCHEMA = "2"
 metadata = MetaData()
 
 # One row a job: one input under one model and configuration.
@@ -52,6 +52,7 @@ jobs = Table(
     Column("lesions", Integer),
     Column("volume_ml", Float),
     Column("flags", JSON),
+    Column("appearance", JSON),
     Column("outputs", JSON),
 )
 

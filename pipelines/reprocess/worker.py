@@ -170,7 +170,7 @@ def make_worker(archive: Path, bundle: Path, site: Site, on_stage: Callable[[str
     from pipelines.bundles import load
 
     ledger = Ledger.of(archive, site.ledger, wait=site.limits.lock_seconds)
-    detector = load(bundle, device=site.device)
+    detector = load(bundle, device=site.device, calibration=site.calibration)
     return Worker(ledger=ledger, store=Store(archive), site=site, detector=detector, on_stage=on_stage)
 
 
@@ -186,5 +186,6 @@ def _result(finding: Finding, names: dict[str, str], seconds: dict[str, float], 
         "lesions": len(finding.lesions),
         "volume_ml": round(sum(lesion.volume_ml for lesion in finding.lesions), 3),
         "flags": finding.flags,
+        "appearance": finding.appearance,
         "outputs": names,
     }

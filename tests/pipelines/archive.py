@@ -65,7 +65,12 @@ class Bench:
 
     def plan(self, source: Path, **bundle: Any) -> Plan:
         told = {"name": "bright", "version": "0.1.0", "weights_sha256": BrightIsAbnormal.calibration.weights_sha256}
-        model = Model(root=self.root, bundle=BundleId(**{**told, **bundle}), configuration=self.site.configuration)
+        model = Model(
+            root=self.root,
+            bundle=BundleId(**{**told, **bundle}),
+            configuration=self.site.configuration,
+            calibration=BrightIsAbnormal.calibration,
+        )
         return Plan(source, model=model, site=self.site, hashes=FileHashes(self.ledger))
 
     def worker(self, detector: Any = None, on_stage: Callable[[str], None] = lambda _: None) -> Worker:

@@ -19,7 +19,7 @@ from tests.soak.killing import CHANCE, PLACE
 
 Array = np.ndarray
 AFFINE = np.array([[-4.0, 0, 0, 40], [0, 4.0, 0, -50], [0, 0, 6.0, -30], [0, 0, 0, 1]])
-SITE = "limits: {attempts: 100, free_gb: 0, lease_seconds: 5}\noutputs: {picture: false}\n"
+SITE = "limits: {attempts: 100, free_gb: 0, lease_seconds: 5}\noutputs: {picture: false, viewer: false}\n"
 _ROOT = Path(__file__).resolve().parents[2]
 _SERIES = 10  # one study in ten is a DICOM series
 

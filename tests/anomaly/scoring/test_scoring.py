@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from anomaly.metrics import ScoreHistogram
-from anomaly.scoring import Calibration, calibrate, find_lesions, image_score
+from anomaly.scoring import Calibration, appearance, calibrate, find_lesions, image_score
 
 
 def calibration(scores, alpha=0.1):
@@ -99,3 +99,15 @@ def test_an_empty_mask_is_a_normal_result():
     mask, lesions = find_lesions(np.zeros((4, 4, 4)), np.eye(4), threshold=0.5, min_lesion_ml=0)
     assert not mask.any()
     assert lesions == []
+
+
+def test_appearance_recovers_noise_and_levels():
+    rng = np.random.default_rng(0)
+    body = np.zeros((40, 40, 10), bool)
+    body[5:35, 5:35] = True
+    ramp = np.linspace(0.2, 0.6, 40)[None, :, None]
+    told = appearance(np.where(body, ramp + rng.normal(0, 0.03, body.shape), 0), body)
+    assert told["noise"] == pytest.approx(0.03, rel=0.1)
+    assert told["dark"] == pytest.approx(np.percentile(ramp[:, 5:35], 10), abs=0.02)
+    assert told["bright"] == pytest.approx(np.percentile(ramp[:, 5:35], 90), abs=0.02)
+    assert appearance(np.zeros((4, 4, 4)), np.zeros((4, 4, 4), bool)) == {}

@@ -158,3 +158,21 @@ def test_a_full_disk_stops_new_work_and_loses_nothing(
     counts = {state: number for state, number in ledger.counts().items() if number}
     assert set(counts) == {"pending"}  # what was not planned yet, the next run finds
     ledger.close()
+
+
+def test_status_can_be_watched_until_all_is_done(
+    healthytwin: Run, bench: Bench, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines import console
+
+    tasks = bench.enter(source)
+    worker, slept = bench.worker(), []
+
+    def work_instead(seconds: float) -> None:
+        slept.append(seconds)
+        worker.run(tasks.pop())
+
+    monkeypatch.setattr(console.time, "sleep", work_instead)
+    watched = healthytwin("status", bench.archive, "--watch")
+    assert (watched.exit_code, slept) == (0, [2.0, 2.0, 2.0])
+    assert "3" in watched.stdout

@@ -12,6 +12,7 @@ import pydicom
 import pytest
 from archive import FAMILY_NAME, Bench, dicom_series
 from bright import BrightIsAbnormal, head, write_nifti
+from PIL import Image
 
 from pipelines.reprocess.ledger import FILE, State
 from pipelines.reprocess.site import Site
@@ -36,7 +37,7 @@ def test_all_outputs_of_a_dicom_series_agree(bench: Bench, source: Path) -> None
     assert [outcome.state for outcome in bench.work(source)] == [State.DONE] * 3
     folder, row = folder_of(bench, kind="dicom", lesions=1)
     assert {path.name for path in folder.iterdir()} == {*row["outputs"].values(), MANIFEST}
-    assert set(row["outputs"]) == {"mask", "score", "finding", "picture", "seg", "sr"}
+    assert set(row["outputs"]) == {"mask", "score", "finding", "picture", "view", "view_score", "seg", "sr"}
     mask = nib.load(folder / row["outputs"]["mask"])
     seg = hd.seg.segread(folder / row["outputs"]["seg"])
     volume = seg.get_volume(combine_segments=False, segment_numbers=[1])
@@ -78,6 +79,20 @@ def test_an_empty_mask_is_a_success_without_a_segmentation(bench: Bench, source:
     assert "seg" not in row["outputs"]
     (whole,) = hd.sr.srread(folder / row["outputs"]["sr"]).content.get_image_measurement_groups()
     assert [e.value.value for e in whole.get_qualitative_evaluations()] == ["NOTABNORMAL"]
+
+
+def test_the_preview_goes_into_the_study_as_a_secondary_capture_on_request(bench: Bench, source: Path) -> None:
+    bench.site = Site.model_validate({"outputs": {"sc": True}})
+    bench.work(source)
+    folder, row = folder_of(bench, kind="dicom", lesions=1)
+    capture = pydicom.dcmread(folder / row["outputs"]["sc"])
+    first = pydicom.dcmread(min((source / f"{FAMILY_NAME}_JANE" / "flair").iterdir()))
+    picture = np.asarray(Image.open(folder / row["outputs"]["picture"]).convert("RGB"))
+    np.testing.assert_array_equal(capture.pixel_array, picture)
+    assert (capture.StudyInstanceUID, capture.PatientName) == (first.StudyInstanceUID, first.PatientName)
+    assert (capture.Modality, capture.SeriesNumber, list(capture.PatientOrientation)) == ("OT", 9102, ["L", "P"])
+    _, nifti = folder_of(bench, kind="nifti")
+    assert "sc" not in nifti["outputs"]
 
 
 def test_made_again_the_objects_have_the_same_uids_and_another_model_gives_others(

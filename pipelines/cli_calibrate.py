@@ -1,0 +1,52 @@
+"""The command `healthytwin calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.problems import guarded
+
+
+def calibrate(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="Healthy scans of the site: a folder, or a datalist.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The calibration to write, JSON.")],
+    bundle: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Whose weights. [default: $HEALTHYTWIN_BUNDLE or the one that is shipped]"),
+    ] = None,
+    section: Annotated[str, typer.Option(help="Section of the datalist.")] = "validation",
+    alpha: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=0.5, help="False alarms on healthy scans to keep to. [default: the bundle's]"),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [default: cuda where there is one]")] = None,
+    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Take DICOM volumes with slices missing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+) -> None:
+    """Set the site's own thresholds for a bundle from its healthy scans; nothing is trained."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.calibrate import calibrate as run_calibrate
+
+        run = run_calibrate(
+            source, output, bundle=bundle, section=section, alpha=alpha, device=device, allow_gaps=allow_gaps
+        )
+    if as_json:
+        typer.echo(run.model_dump_json(indent=2))
+    else:
+        for scan in run.refused:
+            typer.echo(f"left out: {scan.reason}", err=True)
+        typer.echo(f"note: {run.promise}")
+        for name, before in run.thresholds_before.items():
+            typer.echo(f"{name} threshold: {_number(run.thresholds[name])}, the bundle's is {_number(before)}")
+        typer.echo(f"{run.scans} scans of {run.patients} patients, in {run.seconds:.0f} s\ncalibration: {output}")
+    raise typer.Exit(int(run.exit_code))
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"

@@ -52,6 +52,9 @@ class Row(_Record):
     metrics: dict[str, Value] = Field(default_factory=dict)
     behind_best: dict[str, Difference] = Field(default_factory=dict, description="empty for the best itself")
     run: MethodRun
+    over_healthy_twin: float | None = Field(
+        default=None, description="seconds a volume over HealthyTwin's; null where one of them was not run"
+    )
 
 
 class BenchmarkRecord(_Record):

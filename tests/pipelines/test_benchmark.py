@@ -81,6 +81,7 @@ def test_every_method_has_its_row(measured):
             assert metric.interval is None or metric.interval[0] <= metric.interval[1]
         assert row.run.seconds_per_volume > 0
         assert row.run.parameters > 0 or "intensity" in row.method
+        assert row.over_healthy_twin is None, "HealthyTwin was not run"
 
 
 def test_the_best_comes_first_and_differences_are_paired(measured):
@@ -126,6 +127,10 @@ def test_a_ready_bundle_gives_healthytwin_and_patchcores_encoder(datalist, tmp_p
     record = benchmark(datalist, tmp_path, methods=ENCODED, **options)
     assert [row.run.error for row in record.rows] == [None] * 3
     assert {row.method: row.run.shared_seconds for row in record.rows} == dict.fromkeys(ENCODED, 0)
+    seconds = {row.method: row.run.seconds_per_volume for row in record.rows}
+    for row in record.rows:
+        assert row.over_healthy_twin == pytest.approx(seconds[row.method] / seconds["healthy_twin"], abs=1e-3)
+    assert "Over HealthyTwin&#39;s" in (tmp_path / "leaderboard.html").read_text()
     margin = PostProcessed(nn.Identity(), spacing=(2.0, 2.0, 5.0), margin=10.0)
     image = torch.zeros(1, 1, 30, 30, 2)
     image[:, :, 5:25, 5:25] = 0.5

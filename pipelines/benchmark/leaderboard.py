@@ -128,14 +128,14 @@ def as_markdown(record: BenchmarkRecord) -> str:
         f"{record.validation} to calibrate; effort `{record.effort['name']}`, seed {record.seed}, "
         f"margin {record.margin:g} mm. In brackets: 95 % over {record.resamples:,} resamples of patients.",
         "",
-        "| method | "
-        + " | ".join([*(HEADINGS[key] for key in keys), *COSTS])
-        + " |",
+        "| method | " + " | ".join([*(HEADINGS[key] for key in keys), *COSTS]) + " |",
         "|---|" + "---|" * (len(keys) + len(COSTS)),
     ]
     for row in record.rows:
         if row.run.error:
-            lines.append(f"| {row.title} | failed: {row.run.error.replace('|', '/')} |" + " |" * (len(keys) + len(COSTS) - 1))
+            lines.append(
+                f"| {row.title} | failed: {row.run.error.replace('|', '/')} |" + " |" * (len(keys) + len(COSTS) - 1)
+            )
             continue
         cells = [cell(row.metrics[key]) for key in keys]
         lines.append(f"| {row.title} | " + " | ".join([*cells, *costs(row)]) + " |")

@@ -37,11 +37,12 @@ lint: $(VENV)/installed  ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/installed  ## inference against the bare network, scanning against pydicom, reading against SimpleITK, memory
+bench: $(VENV)/installed  ## inference against the bare network, scanning against pydicom, reading against SimpleITK, memory, voxel AP
 	$(BIN)/python -m pipelines.bench
 	$(BIN)/python -m pipelines.bench_scanning
 	$(BIN)/python -m pipelines.bench_reading
 	$(BIN)/python -m pipelines.bench_memory
+	$(BIN)/python -m pipelines.bench_voxels
 
 fuzz: $(VENV)/installed  ## 20,000 damaged inputs through the reader: none may crash, hang, swell or raise anything else
 	$(BIN)/python -m tests.fuzz

@@ -127,7 +127,7 @@ def test_a_ready_bundle_gives_healthytwin_and_patchcores_encoder(datalist, tmp_p
     record = benchmark(datalist, tmp_path, methods=ENCODED, **options)
     assert [row.run.error for row in record.rows] == [None] * 3
     assert {row.method: row.run.shared_seconds for row in record.rows} == dict.fromkeys(ENCODED, 0)
-    seconds = {row.method: row.run.seconds_per_volume for row in record.rows}
+    seconds = {row.method: row.run.cpu_seconds_per_volume for row in record.rows}
     for row in record.rows:
         assert row.over_healthy_twin == pytest.approx(seconds[row.method] / seconds["healthy_twin"], abs=1e-3)
     assert "Over HealthyTwin&#39;s" in (tmp_path / "leaderboard.html").read_text()

@@ -10,10 +10,10 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test lint bench fuzz soak train evaluate families clean
+.PHONY: help demo test lint bench fuzz soak train evaluate leaderboards families clean
 
 help:  ## what there is to make
-	@grep -E '^[a-z]+:.*##' Makefile | awk -F ':.*## +' '{ printf "make %-9s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z]+:.*##' Makefile | awk -F ':.*## +' '{ printf "make %-13s %s\n", $$1, $$2 }'
 
 # One environment, filled again only when what it should hold has changed.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -56,6 +56,9 @@ train: $(VENV)/installed  ## train and calibrate the shipped bundle again, in pl
 
 evaluate: $(VENV)/installed  ## measure the shipped bundle on the LGG test split
 	$(BIN)/healthytwin evaluate "$(HEALTHYTWIN_DATA)/lgg-flair" -o out/lgg-flair --bundle $(BUNDLE)
+
+leaderboards: $(VENV)/installed  ## the documentation's page of all committed leaderboards, from their JSON files
+	$(BIN)/python -m pipelines.benchmark.collect
 
 families: $(VENV)/installed  ## draw every anomaly family, as the documentation shows them
 	$(BIN)/python -m pipelines.families docs/explanation/families.png

@@ -143,7 +143,7 @@ def as_markdown(record: BenchmarkRecord) -> str:
     return "\n".join(lines) + "\n"
 
 
-def cell(metric: Value) -> str:
+def cell(metric: Value | Difference) -> str:
     """A value with its interval."""
     if metric.value is None:
         return "-"

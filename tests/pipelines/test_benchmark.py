@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from pipelines.benchmark import methods as registry
+from pipelines.benchmark.collect import page, read, verdict
 from pipelines.benchmark.effort import QUICK
 from pipelines.benchmark.examine import PostProcessed
 from pipelines.benchmark.methods import METHODS, Method
@@ -183,3 +185,24 @@ def test_the_command(datalist, tmp_path):
     unknown = CliRunner().invoke(app, ["benchmark", str(datalist), "-o", str(tmp_path), "--methods", "magic"])
     assert unknown.exit_code == 2
     assert "no such method: magic" in unknown.stderr
+
+
+def test_the_page_of_leaderboards_says_what_the_records_say(measured):
+    record, _ = measured
+    first, second = record.rows[:2]
+    text = page({"leaderboard-phantoms": record})
+    assert "## phantoms" in text
+    assert f"| {first.title} | {first.metrics['voxel_ap'].value:.3f} (" in text
+    assert record.provenance["commit"] in text
+    twin = record.model_copy(update={"rows": [first, second.model_copy(update={"method": "healthy_twin"})]})
+    ahead = f"{second.behind_best['voxel_ap'].value:.3f} ("
+    assert f"**HealthyTwin is not first by Voxel AP**: {first.title} is ahead by {ahead}" in verdict(twin)
+    twin.rows[0], twin.rows[1] = first.model_copy(update={"method": "healthy_twin"}), second
+    assert verdict(twin).startswith(f"HealthyTwin is first by Voxel AP; {second.title} is behind by {ahead}")
+    search = second.model_copy(update={"method": "anogan", "over_healthy_twin": 12.34})
+    assert "AnoGAN takes 12.3 times HealthyTwin's time" in verdict(twin.model_copy(update={"rows": [first, search]}))
+
+
+def test_the_committed_page_is_the_one_of_the_committed_records():
+    docs = Path(__file__).parents[2] / "docs" / "reference"
+    assert (docs / "leaderboards.md").read_text() == page(read(docs / "results"))

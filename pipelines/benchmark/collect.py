@@ -26,7 +26,8 @@ def page(records: dict[str, BenchmarkRecord]) -> str:
     Args:
         records: by the name of their file.
     """
-    return "\n".join([_TEXT, *(_section(name, record) for name, record in records.items())])
+    sections = [_section(name, record) for name, record in records.items()]
+    return "\n".join([_TEXT, *(sections or ["None has been committed yet.\n"])])
 
 
 def _section(name: str, record: BenchmarkRecord) -> str:

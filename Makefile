@@ -12,10 +12,10 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test lint label label-test bench fuzz soak train evaluate families viewer clean
+.PHONY: help demo test lint label label-test bench fuzz soak train evaluate leaderboards families viewer clean
 
 help:  ## what there is to make
-	@grep -E '^[a-z-]+:.*##' Makefile | awk -F ':.*## +' '{ printf "make %-10s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*##' Makefile | awk -F ':.*## +' '{ printf "make %-13s %s\n", $$1, $$2 }'
 
 # One environment, filled again only when what it should hold has changed.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -53,11 +53,12 @@ label: $(LABEL)/installed  ## an environment with MONAI Label, .venv-label, for 
 label-test: $(LABEL)/installed  ## the MONAI Label app against its real server; warnings there are not ours to mend
 	PATH="$(CURDIR)/$(LABEL)/bin:$$PATH" $(LABEL)/bin/python -m pytest tests/label -o filterwarnings=default
 
-bench: $(VENV)/installed  ## inference against the bare network, scanning against pydicom, reading against SimpleITK, memory
+bench: $(VENV)/installed  ## inference against the bare network, scanning against pydicom, reading against SimpleITK, memory, voxel AP
 	$(BIN)/python -m pipelines.bench
 	$(BIN)/python -m pipelines.bench_scanning
 	$(BIN)/python -m pipelines.bench_reading
 	$(BIN)/python -m pipelines.bench_memory
+	$(BIN)/python -m pipelines.bench_voxels
 
 fuzz: $(VENV)/installed  ## 20,000 damaged inputs through the reader: none may crash, hang, swell or raise anything else
 	$(BIN)/python -m tests.fuzz
@@ -71,6 +72,9 @@ train: $(VENV)/installed  ## train and calibrate the shipped bundle again, in pl
 
 evaluate: $(VENV)/installed  ## measure the shipped bundle on the LGG test split
 	$(BIN)/healthytwin evaluate "$(HEALTHYTWIN_DATA)/lgg-flair" -o out/lgg-flair --bundle $(BUNDLE)
+
+leaderboards: $(VENV)/installed  ## the documentation's page of all committed leaderboards, from their JSON files
+	$(BIN)/python -m pipelines.benchmark.collect
 
 families: $(VENV)/installed  ## draw every anomaly family, as the documentation shows them
 	$(BIN)/python -m pipelines.families docs/explanation/families.png

@@ -189,16 +189,16 @@ def _progress_table(counts: dict[str, int], running: list[dict[str, Any]]) -> Ta
 
 def print_leaderboard(record: BenchmarkRecord) -> None:
     """One line a method on standard output, the best first, with what it cost or why it failed."""
-    from pipelines.benchmark.leaderboard import HEADINGS, cell, costs
+    from pipelines.benchmark.leaderboard import COSTS, HEADINGS, cell, costs
 
     rows = [row for row in record.rows if not row.run.error]
     keys = ("best_dice", "dice_at_threshold")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("method", HEADINGS["voxel_ap"], *(HEADINGS[key] for key in keys), "training", "a volume"):
+    for heading in ("method", HEADINGS["voxel_ap"], *(HEADINGS[key] for key in keys), *COSTS[:3]):
         table.add_column(heading, justify="left" if heading == "method" else "right")
     for row in rows:
         others = [cell(row.metrics[key]).partition(" ")[0] for key in keys]
-        table.add_row(row.title, cell(row.metrics["voxel_ap"]), *others, *costs(row.run)[:2])
+        table.add_row(row.title, cell(row.metrics["voxel_ap"]), *others, *costs(row)[:3])
     Console().print(table)
     for row in record.rows:
         if row.run.error:

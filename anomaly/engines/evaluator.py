@@ -23,8 +23,8 @@ class AnomalyEvaluator(Evaluator):
 
     Its output holds `image` (as the network saw it), `pred` (the score map; `postprocessing` with `Invertd` takes
     it to the source's grid), `map` and `body` (score map and foreground as the network saw them), `score` (image
-    level), `seconds` of the network, and the item's `label` or `mask` where it has one. With `subtraction`, also
-    `subtraction`, `|G(y) - y|` of the same run, for methods that have a twin.
+    level), `seconds` and `cpu_seconds` (of all threads) of the network, and the item's `label` or `mask` where it has
+    one. With `subtraction`, also `subtraction`, `|G(y) - y|` of the same run, for methods that have a twin.
 
     An item that could not be read comes as `{"case": ..., "failure": reason}` (see `data_prep.CheckedDataset`); it
     is listed in `failures`, a list of `{"case", "reason"}`, and no handler sees it.
@@ -67,12 +67,12 @@ class AnomalyEvaluator(Evaluator):
         if image.shape[0] != 1:
             msg = f"one case a batch, got {image.shape[0]}"
             raise ValueError(msg)
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         device = engine.state.device.type
         with self.mode(self.network), torch.autocast(device, enabled=self.amp and device == "cuda"):
             answer = engine.inferer(image, self._both if self.subtraction else self.network).float()
         pred = answer[:, :1]
-        seconds = time.perf_counter() - started
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
         score_map, body = convert_to_numpy(pred)[0, 0], foreground(convert_to_numpy(image)[0, 0])
         engine.state.output = {
             "image": image,
@@ -81,6 +81,7 @@ class AnomalyEvaluator(Evaluator):
             "body": torch.as_tensor(body)[None],
             "score": image_score(score_map, body, fraction=self.top_fraction),
             "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
             **({"subtraction": answer[:, 1:]} if self.subtraction else {}),
             **{key: batchdata[key] for key in _TRUTHS if key in batchdata},
         }

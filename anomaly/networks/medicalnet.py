@@ -48,9 +48,9 @@ def medicalnet_encoder(
     return encoder
 
 
-def encoder_stride(*, spatial_dims: int, slice_stride: int = 1) -> tuple[int, ...]:
+def encoder_stride(*, spatial_dims: int, slice_stride: int = 1) -> list[int]:
     """What the sizes of an image must be multiples of, so that every map of an encoder fits the one before."""
-    return (32,) * spatial_dims if spatial_dims == 2 or slice_stride == 2 else (32, 32, 1)
+    return [32] * spatial_dims if spatial_dims == 2 or slice_stride == 2 else [32, 32, 1]
 
 
 def load_medicalnet(encoder: nn.Module, source: str | Path) -> list[str]:

@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-_TINY = 1e-12
-
 
 class Memory(nn.Module):
     r"""The memory of MemAE [Gong 2019, ICCV, arXiv 1904.02639].
@@ -25,14 +23,15 @@ class Memory(nn.Module):
         super().__init__()
         self.items = nn.Parameter(torch.randn(items, channels))
         self.shrink = 1 / items if shrink is None else shrink
+        self.tiny = 1e-12
 
     def address(self, queries: Tensor) -> Tensor:
         """The weights `(n, items)` of queries `(n, channels)`; each row sums to 1."""
         cosines = F.normalize(queries, dim=1) @ F.normalize(self.items, dim=1).T
         weights = torch.softmax(cosines, dim=1)
         above = weights - self.shrink
-        weights = F.relu(above) * weights / (above.abs() + _TINY)
-        return F.normalize(weights, p=1, dim=1)
+        weights = F.relu(above) * weights / (above.abs() + self.tiny)
+        return F.normalize(weights, p=1.0, dim=1)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Read the memory at every place.
@@ -45,5 +44,5 @@ class Memory(nn.Module):
         """
         queries = features.movedim(1, -1)
         weights = self.address(queries.reshape(-1, queries.shape[-1]))
-        entropy = -(weights * (weights + _TINY).log()).sum(dim=1).mean()
+        entropy = -(weights * (weights + self.tiny).log()).sum(dim=1).mean()
         return (weights @ self.items).reshape(queries.shape).movedim(-1, 1), entropy

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+UNET_MULTIPLE = 32
+"""Of MONAI's `BasicUNet`: it halves four times, and its instance norm needs more than one voxel in the smallest map."""
 
-def pad_to_multiple(image: Tensor, multiple: int | Sequence[int]) -> Tensor:
-    """`(B, C, *spatial)` with zeros (air) behind the end of each axis, up to a multiple: one for all, or one each."""
-    each = [multiple] * (image.dim() - 2) if isinstance(multiple, int) else list(multiple)
+
+def pad_to_multiple(image: Tensor, multiples: list[int]) -> Tensor:
+    """`(B, C, *spatial)` with zeros (air) behind the end of each axis, up to a multiple of its number."""
     widths: list[int] = []
-    for size, wanted in zip(reversed(image.shape[2:]), reversed(each), strict=True):
-        widths.extend([0, -size % wanted])
+    for axis in range(image.dim() - 1, 1, -1):
+        widths.extend([0, -image.shape[axis] % multiples[axis - 2]])
     return F.pad(image, widths)
 
 
 def crop_as(image: Tensor, like: Tensor) -> Tensor:
     """The beginning of each axis of `image`, `(B, C, *spatial)`, as long as those of `like`."""
-    return image[(slice(None), slice(None), *(slice(0, size) for size in like.shape[2:]))]
+    for axis in range(2, image.dim()):
+        image = image.narrow(axis, 0, like.shape[axis])
+    return image
 
 
 class SliceWise(nn.Module):
@@ -37,16 +41,20 @@ class SliceWise(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """The score map of `image`, `(B, 1, h, w, d)`, slice by slice along the last axis."""
-        return self._volume(image, lambda slices: {"score": self.method(slices)})["score"]
+        scores = torch.cat([self.method(part) for part in torch.split(self._slices(image), self.batch)])
+        return self._volume(scores, image)
 
     def explain(self, image: Tensor) -> dict[str, Tensor]:
         """What the method has to say of every slice, each `(B, C, h, w, d)`."""
         explain: Callable[[Tensor], dict[str, Tensor]] = self.method.explain  # type: ignore[assignment]
-        return self._volume(image, explain)
+        answers = [explain(part) for part in torch.split(self._slices(image), self.batch)]
+        return {name: self._volume(torch.cat([answer[name] for answer in answers]), image) for name in answers[0]}
 
-    def _volume(self, image: Tensor, call: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Tensor]:
-        count, depth = image.shape[0], image.shape[-1]
-        slices = image.movedim(-1, 1).flatten(0, 1)
-        answers = [call(part) for part in torch.split(slices, self.batch)]
-        joined = {name: torch.cat([answer[name] for answer in answers]) for name in answers[0]}
-        return {name: value.reshape(count, depth, *value.shape[1:]).movedim(1, -1) for name, value in joined.items()}
+    def _slices(self, image: Tensor) -> Tensor:
+        """`(B * d, 1, h, w)` of `(B, 1, h, w, d)`."""
+        return image.movedim(-1, 1).flatten(0, 1)
+
+    def _volume(self, slices: Tensor, like: Tensor) -> Tensor:
+        """`(B, C, h, w, d)` of `(B * d, C, h, w)`."""
+        volume: Tensor = slices.unflatten(0, [like.shape[0], like.shape[-1]])  # type: ignore[no-untyped-call]
+        return volume.movedim(1, -1)

@@ -79,6 +79,7 @@ class Examined:
     pictures: list[Picture] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
 
 
 def calibrate_method(network: nn.Module, cohort: Cohort, folder: Path, device: torch.device) -> Calibration:
@@ -158,6 +159,7 @@ def _collect(examined: Examined, item: Any, result: Any, calibration: Calibratio
         )
     )
     examined.seconds.append(float(result["seconds"]))
+    examined.cpu_seconds.append(float(result["cpu_seconds"]))
     if picture:
         examined.pictures.append(_picture(item["case"], scores, truth))
 

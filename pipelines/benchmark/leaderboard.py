@@ -23,6 +23,7 @@ HEADINGS = {
     "image_ap": "Image AP",
     "false_alarm_rate": "False-alarm rate on healthy",
 }
+COSTS = ("Training", "A volume", "Over HealthyTwin's", "Peak memory", "Parameters")
 _LOW_IS_GOOD = ("false_alarm_rate",)
 
 
@@ -64,12 +65,24 @@ def rank(
             key: Value(value=_number(points[name][key][0]), interval=interval(boots[name][key])) for key in HEADINGS
         }
         rows.append(_row(name, runs[name][0], metrics, behind))
-    return rows + [_row(name, run, {}, {}) for name, (run, _) in runs.items() if run.error]
+    rows += [_row(name, run, {}, {}) for name, (run, _) in runs.items() if run.error]
+    return _with_ratios(rows)
 
 
 def _row(name: str, run: MethodRun, metrics: dict[str, Value], behind: dict[str, Difference]) -> Row:
     method = METHODS[name]
     return Row(method=name, title=method.title, source=method.source, metrics=metrics, behind_best=behind, run=run)
+
+
+def _with_ratios(rows: list[Row]) -> list[Row]:
+    """Every method's time for a volume over HealthyTwin's: of the CPU, where that is what it ran on."""
+    spent = {row.method: row.run.cpu_seconds_per_volume or row.run.seconds_per_volume for row in rows}
+    seconds = {name: value for name, value in spent.items() if value > 0}
+    twin = seconds.get("healthy_twin")
+    if twin is None:
+        return rows
+    ratios = {name: round(value / twin, 3) for name, value in seconds.items()}
+    return [row.model_copy(update={"over_healthy_twin": ratios.get(row.method)}) for row in rows]
 
 
 def _behind(
@@ -96,14 +109,15 @@ def as_csv(record: BenchmarkRecord) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     costs = ("training_seconds", "seconds_per_volume", "peak_mib", "parameters")
     names = [column for key in HEADINGS for column in (key, f"{key}_low", f"{key}_high")]
-    writer.writerow(["method", *names, *costs, "error"])
+    writer.writerow(["method", *names, *costs, "over_healthy_twin", "error"])
     for row in record.rows:
         values: list[object] = []
         for key in HEADINGS:
             metric = row.metrics.get(key)
             values += [None if metric is None else metric.value]
             values += list(metric.interval) if metric is not None and metric.interval else [None, None]
-        writer.writerow([row.method, *values, *(getattr(row.run, cost) for cost in costs), row.run.error])
+        spent = [getattr(row.run, cost) for cost in costs]
+        writer.writerow([row.method, *values, *spent, row.over_healthy_twin, row.run.error])
     return stream.getvalue()
 
 
@@ -115,28 +129,34 @@ def as_markdown(record: BenchmarkRecord) -> str:
         f"{record.validation} to calibrate; effort `{record.effort['name']}`, seed {record.seed}, "
         f"margin {record.margin:g} mm. In brackets: 95 % over {record.resamples:,} resamples of patients.",
         "",
-        "| method | "
-        + " | ".join(HEADINGS[key] for key in keys)
-        + " | training | a volume | peak memory | parameters |",
-        "|---|" + "---|" * (len(keys) + 4),
+        "| method | " + " | ".join([*(HEADINGS[key] for key in keys), *COSTS]) + " |",
+        "|---|" + "---|" * (len(keys) + len(COSTS)),
     ]
     for row in record.rows:
         if row.run.error:
-            lines.append(f"| {row.title} | failed: {row.run.error.replace('|', '/')} |" + " |" * (len(keys) + 3))
+            lines.append(
+                f"| {row.title} | failed: {row.run.error.replace('|', '/')} |" + " |" * (len(keys) + len(COSTS) - 1)
+            )
             continue
         cells = [cell(row.metrics[key]) for key in keys]
-        lines.append(f"| {row.title} | " + " | ".join([*cells, *costs(row.run)]) + " |")
+        lines.append(f"| {row.title} | " + " | ".join([*cells, *costs(row)]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def cell(metric: Value) -> str:
+def cell(metric: Value | Difference) -> str:
     """A value with its interval."""
     if metric.value is None:
         return "-"
     return f"{metric.value:.3f}" + ("" if metric.interval is None else " ({:.3f} to {:.3f})".format(*metric.interval))
 
 
-def costs(run: MethodRun) -> list[str]:
-    """Training, inference, memory and size, in words."""
-    memory = "-" if run.peak_mib is None else f"{run.peak_mib} MiB"
-    return [f"{run.training_seconds:.0f} s", f"{run.seconds_per_volume:.2f} s", memory, f"{run.parameters:,}"]
+def costs(row: Row) -> list[str]:
+    """What a method costs, in words, in the order of `COSTS`."""
+    run, ratio = row.run, row.over_healthy_twin
+    return [
+        f"{run.training_seconds:.0f} s",
+        f"{run.seconds_per_volume:.2f} s",
+        "-" if ratio is None else f"{ratio:,.2f}",
+        "-" if run.peak_mib is None else f"{run.peak_mib} MiB",
+        f"{run.parameters:,}",
+    ]

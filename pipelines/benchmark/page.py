@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from anomaly.metrics import ScoreHistogram
-from pipelines.benchmark.leaderboard import HEADINGS, cell, costs
+from pipelines.benchmark.leaderboard import COSTS, HEADINGS, cell, costs
 from pipelines.page import render
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def draw(record: BenchmarkRecord, results: Results, cohort: Cohort) -> str:
         headings={key: HEADINGS[key] for key in shown},
         cell=cell,
         costs=costs,
+        cost_headings=COSTS,
         bars=_png(_bars(done, [key for key in _BARS if key in shown])) if done else None,
         curves=_png(_curves(done, results)) if done else None,
         cases=_png(figure) if done and (figure := _cases(done, results, cohort)) else None,

@@ -23,6 +23,9 @@ class MethodRun(_Record):
     shared_seconds: float = Field(default=0.0, description="of that, for a part that several methods share")
     calibration_seconds: float = 0.0
     seconds_per_volume: float = Field(default=0.0, description="of the network and its post-processing, on test scans")
+    cpu_seconds_per_volume: float | None = Field(
+        default=None, description="of all threads, which no other job on the machine prolongs; null on a GPU"
+    )
     peak_mib: int | None = Field(default=None, description="of the whole process, or of the GPU where there is one")
     parameters: int = 0
     voxel_threshold: float | None = Field(default=None, description="from healthy validation scans")
@@ -52,6 +55,9 @@ class Row(_Record):
     metrics: dict[str, Value] = Field(default_factory=dict)
     behind_best: dict[str, Difference] = Field(default_factory=dict, description="empty for the best itself")
     run: MethodRun
+    over_healthy_twin: float | None = Field(
+        default=None, description="CPU seconds (on a GPU: seconds) a volume over HealthyTwin's; null if one was not run"
+    )
 
 
 class BenchmarkRecord(_Record):

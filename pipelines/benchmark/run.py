@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipelines.benchmark.record import BenchmarkRecord, MethodRun
     from pipelines.benchmark.workshop import Workshop
 
-_VERSION = 1  # of what a run means: raise it where a method or a measure changes, and old runs are made again
+_VERSION = 2  # of what a run means: raise it where a method or a measure changes, and old runs are made again
 _SHOWN = 5  # cases side by side
 
 
@@ -154,6 +154,7 @@ def _run(name: str, shop: Workshop, folder: Path, key: str) -> tuple[MethodRun, 
         shared_seconds=round(sum(shop.shared.values()), 2),
         calibration_seconds=round(calibrating, 2),
         seconds_per_volume=round(sum(found.seconds) / len(found.seconds), 4),
+        cpu_seconds_per_volume=None if device.type == "cuda" else round(sum(found.cpu_seconds) / len(found.seconds), 4),
         peak_mib=on_gpu if on_gpu is not None else peak.mib,
         parameters=parameters_of([method]),
         voxel_threshold=calibration.voxel_threshold,

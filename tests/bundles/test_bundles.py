@@ -16,19 +16,26 @@ from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, run, verify_
 
 from anomaly.bundle import sha256_of
 
-TINY = {"epochs": 1, "steps": 2, "batch_size": 2, "slab": [32, 32, 4]}
+SEARCH = "the search is gradient descent at test time, which `torch.jit.script` cannot express"
+NOT_FOR_TORCHSCRIPT = {"anogan": SEARCH, "semantic_inpainting": SEARCH}
 
 
 def config(bundle, name):
     return str(bundle / "configs" / f"{name}.yaml")
 
 
+def training(bundle, cohort, output):
+    options = {"config_file": config(bundle, "train"), "bundle_root": bundle, "dataset_dir": cohort}
+    return {name: str(value) for name, value in {**options, "output_dir": output}.items()}
+
+
 @pytest.mark.parametrize(("name", "kind"), [("train", "train"), ("evaluate", "inference"), ("inference", "inference")])
-def test_no_property_is_missing(bundle, cohort, tmp_path, name, kind):
+def test_no_property_is_missing(ready, cohort, tmp_path, name, kind):
     workflow = ConfigWorkflow(
-        config_file=config(bundle, name),
+        config_file=config(ready, name),
         workflow_type=kind,
         logging_file=False,
+        bundle_root=str(ready),
         dataset_dir=str(cohort),
         output_dir=str(tmp_path),
     )
@@ -47,11 +54,11 @@ def test_metadata_and_changelog_name_the_version(bundle):
     assert metadata["name"] == bundle.name
 
 
-def test_network_input_and_output(bundle):
+def test_network_input_and_output(ready):
     verify_net_in_out(
         net_id="network_def",
-        meta_file=str(bundle / "configs" / "metadata.json"),
-        config_file=config(bundle, "inference"),
+        meta_file=str(ready / "configs" / "metadata.json"),
+        config_file=config(ready, "inference"),
         device="cpu",
         p=1,
         n=2,
@@ -59,37 +66,47 @@ def test_network_input_and_output(bundle):
     )
 
 
-def test_export_to_torchscript(bundle, tmp_path):
-    ckpt_export(
-        net_id="network_def",
-        filepath=str(tmp_path / "model.ts"),
-        ckpt_file=str(bundle / "models" / "model.pt"),
-        meta_file=str(bundle / "configs" / "metadata.json"),
-        config_file=config(bundle, "inference"),
-    )
+def test_export_to_torchscript(ready, tmp_path):
+    options = {
+        "net_id": "network_def",
+        "filepath": str(tmp_path / "model.ts"),
+        "ckpt_file": str(ready / "models" / "model.pt"),
+        "meta_file": str(ready / "configs" / "metadata.json"),
+        "config_file": config(ready, "inference"),
+    }
+    if reason := NOT_FOR_TORCHSCRIPT.get(ready.name):
+        assert reason in " ".join((ready / "docs" / "README.md").read_text().split())
+        with pytest.raises((RuntimeError, torch.jit.frontend.NotSupportedError)):
+            ckpt_export(**options)
+        return
+    ckpt_export(**options)
     exported = torch.jit.load(str(tmp_path / "model.ts")).eval()
     score = exported(torch.rand(1, 1, 64, 32, 5))
     assert score.shape == (1, 1, 64, 32, 5)
 
 
 def test_files_of_a_bundle_are_there_and_small(bundle):
-    files = ["LICENSE", "docs/README.md", "docs/data_license.txt", "configs/logging.conf", "models/calibration.json"]
+    files = ["LICENSE", "docs/README.md", "configs/logging.conf"]
+    if (bundle / "models").is_dir():
+        files += ["models/model.pt", "models/calibration.json", "docs/data_license.txt"]
+    else:
+        assert "ships without weights" in " ".join((bundle / "docs" / "README.md").read_text().split())
     assert [name for name in files if not (bundle / name).is_file()] == []
     assert sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file()) < 60e6
 
 
-def test_weights_are_the_calibrated_ones(bundle):
-    calibration = json.loads((bundle / "models" / "calibration.json").read_text())
-    assert calibration["weights_sha256"] == sha256_of(bundle / "models" / "model.pt")
+def test_weights_are_the_calibrated_ones(ready):
+    calibration = json.loads((ready / "models" / "calibration.json").read_text())
+    assert calibration["weights_sha256"] == sha256_of(ready / "models" / "model.pt")
 
 
-def test_inference_from_another_directory_as_a_user_types_it(bundle, cohort, tmp_path):
+def test_inference_from_another_directory_as_a_user_types_it(ready, cohort, tmp_path):
     """A NIfTI folder, by the command line, in an empty working directory."""
     images = tmp_path / "images"
     images.mkdir()
     shutil.copy(cohort / "test-0.nii.gz", images / "scan.nii.gz")
     (images / "broken.nii.gz").write_bytes(b"no image")
-    words = ["-m", "monai.bundle", "run", "--config_file", config(bundle, "inference")]
+    words = ["-m", "monai.bundle", "run", "--config_file", config(ready, "inference")]
     words += ["--dataset_dir", str(images), "--output_dir", str(tmp_path / "out")]
     done = subprocess.run(
         [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, timeout=300, env=_offline(), check=False
@@ -98,16 +115,17 @@ def test_inference_from_another_directory_as_a_user_types_it(bundle, cohort, tmp
     source, mask = nib.load(images / "scan.nii.gz"), nib.load(tmp_path / "out" / "scan_mask.nii.gz")
     assert mask.shape == source.shape
     np.testing.assert_allclose(mask.affine, source.affine, atol=1e-5)
-    assert json.loads((tmp_path / "out" / "scan.json").read_text())["bundle"]["name"] == bundle.name
+    assert json.loads((tmp_path / "out" / "scan.json").read_text())["bundle"]["name"] == ready.name
     failed = json.loads((tmp_path / "out" / "failed.json").read_text())
     assert [row["case"] for row in failed] == ["broken"]
 
 
-def test_evaluate_writes_metrics_and_agrees_with_the_detector(bundle, cohort, tmp_path):
+def test_evaluate_writes_metrics_and_agrees_with_the_detector(ready, cohort, tmp_path):
     from anomaly import load_detector
     from data_prep import list_cases, read_volume
 
-    run(config_file=config(bundle, "evaluate"), dataset_dir=str(cohort), output_dir=str(tmp_path))
+    options = {"bundle_root": str(ready), "dataset_dir": str(cohort), "output_dir": str(tmp_path)}
+    run(config_file=config(ready, "evaluate"), **options)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["cases"] == 2
     assert metrics["failed"] == []
@@ -115,10 +133,12 @@ def test_evaluate_writes_metrics_and_agrees_with_the_detector(bundle, cohort, tm
     low, high = metrics["intervals"]["voxel_ap"]
     assert low <= metrics["voxel_ap"] <= high
     assert metrics["image_auroc"] in (0.0, 1.0)
-    gain = metrics["gain"]["voxel_ap"]
-    assert gain["difference"] == pytest.approx(metrics["voxel_ap"] - metrics["subtraction"]["voxel_ap"])
-    assert gain["interval"][0] <= gain["difference"] <= gain["interval"][1]
-    detector = load_detector(bundle, device="cpu")
+    detector = load_detector(ready, device="cpu")
+    assert ("gain" in metrics) == hasattr(detector.network, "examine")
+    if "gain" in metrics:
+        gain = metrics["gain"]["voxel_ap"]
+        assert gain["difference"] == pytest.approx(metrics["voxel_ap"] - metrics["subtraction"]["voxel_ap"])
+        assert gain["interval"][0] <= gain["difference"] <= gain["interval"][1]
     for case in list_cases(cohort):
         exam = detector.examine(read_volume(case.image), case=case.name)
         finding = json.loads((tmp_path / f"{case.name}.json").read_text())
@@ -128,13 +148,13 @@ def test_evaluate_writes_metrics_and_agrees_with_the_detector(bundle, cohort, tm
         assert finding["input_hash"] == exam.finding.input_hash
 
 
-def test_two_trainings_of_one_seed_give_the_same_bytes_and_a_working_bundle(bundle, cohort, tmp_path):
+def test_two_trainings_of_one_seed_give_the_same_bytes_and_a_working_bundle(little, cohort, tmp_path):
     for folder in ("one", "two"):
-        run(config_file=config(bundle, "train"), dataset_dir=str(cohort), output_dir=str(tmp_path / folder), **TINY)
+        run(**training(little, cohort, tmp_path / folder))
     for name in ("model.pt", "calibration.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
-    fresh = tmp_path / bundle.name
-    shutil.copytree(bundle, fresh, ignore=shutil.ignore_patterns("models"))
+    fresh = tmp_path / little.name
+    shutil.copytree(little, fresh, ignore=shutil.ignore_patterns("models"))
     (fresh / "models").mkdir()
     for name in ("model.pt", "calibration.json"):
         shutil.copy(tmp_path / "one" / name, fresh / "models")
@@ -146,12 +166,13 @@ def test_two_trainings_of_one_seed_give_the_same_bytes_and_a_working_bundle(bund
     assert not finding.abnormal, "two calibration scans cannot promise a rate of 10 %"
 
 
-def test_a_training_that_was_interrupted_ends_as_one_that_was_not(bundle, cohort, tmp_path):
-    options = {**TINY, "epochs": 2, "steps": 1}
-    run(config_file=config(bundle, "train"), dataset_dir=str(cohort), output_dir=str(tmp_path / "whole"), **options)
-    assert list((tmp_path / "whole" / "pictures").glob("epoch_*.png"))
-    assert list((tmp_path / "whole" / "logs").glob("events*"))
-    options |= {"config_file": config(bundle, "train"), "dataset_dir": str(cohort), "output_dir": str(tmp_path / "cut")}
+def test_a_training_that_was_interrupted_ends_as_one_that_was_not(little, cohort, tmp_path):
+    twice = {"epochs": 2, "steps": 1}
+    run(**training(little, cohort, tmp_path / "whole"), **twice)
+    if "healthy_twin" in little.name:
+        assert list((tmp_path / "whole" / "pictures").glob("epoch_*.png"))
+        assert list((tmp_path / "whole" / "logs").glob("events*"))
+    options = {**training(little, cohort, tmp_path / "cut"), **twice}
     workflow = ConfigWorkflow(workflow_type="train", logging_file=False, **options)
     workflow.initialize()
     trainer = workflow.parser.get_parsed_content("train::trainer")
@@ -178,8 +199,8 @@ def test_the_larger_setting_changes_settings_that_there_are(bundle, cohort, tmp_
     base, over = (ConfigParser.load_config_file(config(bundle, name)) for name in ("train", "large"))
     assert set(over) <= set(base)
     assert all(wide >= narrow for wide, narrow in zip(over["slab"], base["slab"], strict=True))
-    options = {**TINY, "config_file": [config(bundle, "train"), str(large)], "dataset_dir": str(cohort)}
-    workflow = ConfigWorkflow(workflow_type="train", logging_file=False, output_dir=str(tmp_path), **options)
+    options = {**training(bundle, cohort, tmp_path), "config_file": [config(bundle, "train"), str(large)]}
+    workflow = ConfigWorkflow(workflow_type="train", logging_file=False, **options)
     workflow.initialize()
     assert workflow.parser.get_parsed_content("train::optimizer").param_groups[0]["lr"] == over["learning_rate"]
 

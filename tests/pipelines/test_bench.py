@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +43,18 @@ def test_the_peak_of_memory_sees_what_was_used() -> None:
     volume = large_volume((32, 32, 10))
     assert volume.array.shape == (32, 32, 10)
     assert volume.array.max() > 250
+
+
+def test_voxels_are_counted_part_by_part_and_agree_with_scikit_learn(tmp_path: Path) -> None:
+    """In a process of its own, whose memory nothing else has grown; at once, the voxels would take 100 MiB."""
+    program = (
+        "from pathlib import Path; from pipelines import bench_voxels as bench; "
+        "bench.PART, bench.COMPARED = 100_000, 1_000_000; "
+        f"bench.bench_voxels(20_000_000, Path({str(tmp_path / 'voxels.json')!r}), debug=True)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=300)
+    told = json.loads((tmp_path / "voxels.json").read_text())
+    assert [run["voxels"] for run in told["runs"]] == [1_000_000, 2_000_000, 20_000_000]
+    assert max(run["grown_mib"] for run in told["runs"]) < 40
+    assert told["scikit_learn"]["difference"] <= 0.002
+    assert 0.1 < told["scikit_learn"]["average_precision"] < 0.9

@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from pipelines.benchmark import methods as registry
+from pipelines.benchmark.collect import page, read, verdict
 from pipelines.benchmark.effort import QUICK
 from pipelines.benchmark.examine import PostProcessed
 from pipelines.benchmark.methods import METHODS, Method
@@ -81,6 +83,7 @@ def test_every_method_has_its_row(measured):
             assert metric.interval is None or metric.interval[0] <= metric.interval[1]
         assert row.run.seconds_per_volume > 0
         assert row.run.parameters > 0 or "intensity" in row.method
+        assert row.over_healthy_twin is None, "HealthyTwin was not run"
 
 
 def test_the_best_comes_first_and_differences_are_paired(measured):
@@ -126,6 +129,10 @@ def test_a_ready_bundle_gives_healthytwin_and_patchcores_encoder(datalist, tmp_p
     record = benchmark(datalist, tmp_path, methods=ENCODED, **options)
     assert [row.run.error for row in record.rows] == [None] * 3
     assert {row.method: row.run.shared_seconds for row in record.rows} == dict.fromkeys(ENCODED, 0)
+    seconds = {row.method: row.run.cpu_seconds_per_volume for row in record.rows}
+    for row in record.rows:
+        assert row.over_healthy_twin == pytest.approx(seconds[row.method] / seconds["healthy_twin"], abs=1e-3)
+    assert "Over HealthyTwin&#39;s" in (tmp_path / "leaderboard.html").read_text()
     margin = PostProcessed(nn.Identity(), spacing=(2.0, 2.0, 5.0), margin=10.0)
     image = torch.zeros(1, 1, 30, 30, 2)
     image[:, :, 5:25, 5:25] = 0.5
@@ -178,3 +185,24 @@ def test_the_command(datalist, tmp_path):
     unknown = CliRunner().invoke(app, ["benchmark", str(datalist), "-o", str(tmp_path), "--methods", "magic"])
     assert unknown.exit_code == 2
     assert "no such method: magic" in unknown.stderr
+
+
+def test_the_page_of_leaderboards_says_what_the_records_say(measured):
+    record, _ = measured
+    first, second = record.rows[:2]
+    text = page({"leaderboard-phantoms": record})
+    assert "## phantoms" in text
+    assert f"| {first.title} | {first.metrics['voxel_ap'].value:.3f} (" in text
+    assert record.provenance["commit"] in text
+    twin = record.model_copy(update={"rows": [first, second.model_copy(update={"method": "healthy_twin"})]})
+    ahead = f"{second.behind_best['voxel_ap'].value:.3f} ("
+    assert f"**HealthyTwin is not first by Voxel AP**: {first.title} is ahead by {ahead}" in verdict(twin)
+    twin.rows[0], twin.rows[1] = first.model_copy(update={"method": "healthy_twin"}), second
+    assert verdict(twin).startswith(f"HealthyTwin is first by Voxel AP; {second.title} is behind by {ahead}")
+    search = second.model_copy(update={"method": "anogan", "over_healthy_twin": 12.34})
+    assert "AnoGAN takes 12.3 times HealthyTwin's time" in verdict(twin.model_copy(update={"rows": [first, search]}))
+
+
+def test_the_committed_page_is_the_one_of_the_committed_records():
+    docs = Path(__file__).parents[2] / "docs" / "reference"
+    assert (docs / "leaderboards.md").read_text() == page(read(docs / "results"))

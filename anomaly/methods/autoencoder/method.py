@@ -27,7 +27,7 @@ class Autoencoder(nn.Module):
         self, *, spatial_dims: int = 2, channels: Sequence[int] = (32, 64, 128, 128), latent: int = 16
     ) -> None:
         super().__init__()
-        self.stride = 2 ** len(channels)
+        self.stride = [2 ** len(channels)] * spatial_dims
         self.network = AutoEncoder(
             spatial_dims=spatial_dims,
             in_channels=1,

@@ -9,10 +9,8 @@ import torch.nn.functional as F  # noqa: N812
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
-from anomaly.networks.shapes import crop_as, pad_to_multiple
+from anomaly.networks.shapes import UNET_MULTIPLE, crop_as, pad_to_multiple
 from anomaly.scoring.score import foreground
-
-_STRIDE = 16  # of MONAI's BasicUNet
 
 
 def coarse_noise(image: Tensor, *, grid: int = 16, std: float = 0.2) -> Tensor:
@@ -76,7 +74,7 @@ class DenoisingAutoencoder(nn.Module):
 
     def denoise(self, image: Tensor) -> Tensor:
         """The network's answer, `(B, 1, *spatial)`, not cut to [0, 1]."""
-        answer: Tensor = self.network(pad_to_multiple(image, _STRIDE))
+        answer: Tensor = self.network(pad_to_multiple(image, [UNET_MULTIPLE] * (image.dim() - 2)))
         return crop_as(answer, image)
 
     def losses(self, image: Tensor) -> dict[str, Tensor]:

@@ -9,9 +9,7 @@ from monai.networks.nets import AutoEncoder, BasicUNet
 from torch import Tensor, nn
 
 from anomaly.networks.memory import Memory
-from anomaly.networks.shapes import crop_as, pad_to_multiple
-
-_UNET_STRIDE = 16  # of MONAI's BasicUNet
+from anomaly.networks.shapes import UNET_MULTIPLE, crop_as, pad_to_multiple
 
 
 class ProxyAno(nn.Module):
@@ -37,7 +35,7 @@ class ProxyAno(nn.Module):
         features: Sequence[int] = (32, 32, 64, 128, 256, 32),
     ) -> None:
         super().__init__()
-        self.stride = max(2 ** len(channels), _UNET_STRIDE)
+        self.stride = [max(2 ** len(channels), UNET_MULTIPLE)] * spatial_dims
         self.extractor = AutoEncoder(
             spatial_dims=spatial_dims,
             in_channels=1,

@@ -1,7 +1,11 @@
 """PatchCore: the coreset by hand, the bank, the score of what was never seen."""
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import NearestNeighbors
 
 from anomaly.methods.patchcore import PatchCore, coreset
 from anomaly.networks import medicalnet_encoder
@@ -64,3 +68,36 @@ def test_a_bank_that_holds_everything_is_at_no_distance():
     torch.testing.assert_close(again(image), method(image))
     with pytest.raises(ValueError, match="no healthy image"):
         method.fill([])
+
+
+def plain_coreset(points, size, first):
+    """Farthest first, by exact distances."""
+    chosen, nearest = [first], np.full(len(points), np.inf)
+    while len(chosen) < size:
+        nearest = np.minimum(nearest, np.linalg.norm(points - points[chosen[-1]], axis=1))
+        chosen.append(int(nearest.argmax()))
+    return points[chosen]
+
+
+def test_it_ranks_as_the_paper_written_out_plainly_does():
+    """Exact distances without a projection, another first feature, neighbours by scikit-learn: AUROC within 0.02.
+
+    A quarter of the features are kept, as in the paper; of few, the first one decides too much. anomalib's PatchCore
+    would be the judge, but it needs torchvision, of which PyPI has no build that a CPU-only torch can load.
+    """
+    torch.manual_seed(1)
+    healthy, ill = (0.3 + 0.05 * torch.rand(3, 1, 160, 160) for _ in range(2))
+    truth = torch.zeros(3, 1, 160, 160, dtype=torch.bool)
+    truth[..., 48:96, 64:112] = True
+    ill = torch.where(truth, ill + 0.003, ill)
+    method = patchcore(size=300, channels=256)
+    method.fill(healthy.split(1))
+    points, asked = (method.features(images).movedim(1, -1).numpy() for images in (healthy, ill))
+    bank = NearestNeighbors(n_neighbors=1).fit(plain_coreset(points.reshape(-1, 256), 300, first=0))
+    nearest, _ = bank.kneighbors(asked.reshape(-1, 256))
+    maps = torch.as_tensor(nearest, dtype=torch.float32).reshape(3, 1, *asked.shape[1:3])
+    theirs = F.interpolate(maps, size=(160, 160), mode="bilinear", align_corners=False)
+    ours = method.explain(ill)["distance"]
+    one, other = (roc_auc_score(truth.flatten(), scores.flatten()) for scores in (ours, theirs))
+    assert 0.6 < other < 0.9, "neither chance nor trivial"
+    assert one == pytest.approx(other, abs=0.02)

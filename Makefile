@@ -12,7 +12,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test lint label label-test bench fuzz soak train evaluate leaderboards families viewer clean
+.PHONY: help demo test lint docs schema dist fresh lowest label label-test bench fuzz soak train evaluate leaderboards families viewer clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' Makefile | awk -F ':.*## +' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -47,6 +47,35 @@ lint: $(VENV)/installed  ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/documented  ## the documentation as a site in out/site; a broken link is an error
+	$(BIN)/python -m mkdocs build --strict
+
+$(VENV)/documented: $(VENV)/installed
+	$(BIN)/python -m pip install -c constraints.txt -e ".[docs]"
+	@touch $@
+
+schema: $(VENV)/installed  ## the published JSON Schema of a finding
+	$(BIN)/python -c 'import json; from anomaly import Finding; print(json.dumps(Finding.model_json_schema(), indent=2))' \
+		> docs/reference/finding.schema.json
+
+dist: $(VENV)/installed  ## wheel and sdist in dist/, from a clean checkout
+	rm -rf build dist
+	$(BIN)/python -c 'from setuptools import build_meta as b; b.build_wheel("dist"); b.build_sdist("dist")'
+
+fresh: dist  ## the wheel in an empty environment and an empty folder: doctor, then the demo
+	rm -rf out/fresh && mkdir -p out/fresh
+	"$(PYTHON)" -m venv out/fresh/venv
+	out/fresh/venv/bin/python -m pip install -c constraints.txt dist/*.whl
+	cd out/fresh && venv/bin/healthytwin doctor && venv/bin/healthytwin demo
+
+lowest:  ## the tests with the lowest versions that pyproject.toml allows
+	rm -rf out/lowest && mkdir -p out/lowest
+	"$(PYTHON)" -m venv out/lowest/venv
+	out/lowest/venv/bin/python -m pip install uv
+	out/lowest/venv/bin/uv pip compile --resolution lowest-direct --extra dev pyproject.toml -o out/lowest/pins.txt
+	out/lowest/venv/bin/uv pip install --python out/lowest/venv -r out/lowest/pins.txt -e .
+	out/lowest/venv/bin/python -m pytest
 
 label: $(LABEL)/installed  ## an environment with MONAI Label, .venv-label, for `healthytwin label`
 

@@ -141,7 +141,25 @@ class Detector:
 def load_detector(
     root: str | Path, *, device: str | torch.device | None = None, calibration: str | Path | None = None
 ) -> Detector:
-    """The detector of the bundle at `root`; see `Detector`."""
+    """The detector of the bundle at `root`; see `Detector`.
+
+    A volume is anything with an `array` `(i, j, k)` and an `affine`, such as `data_prep.read_volume` gives:
+
+    >>> from types import SimpleNamespace
+    >>> from anomaly import bundle_root
+    >>> x, y, _ = np.meshgrid(*(np.linspace(-1, 1, n) for n in (64, 64, 6)), indexing="ij")
+    >>> head = SimpleNamespace(array=300.0 * (x**2 + y**2 < 0.7), affine=np.diag([3.0, 3.0, 5.5, 1.0]))
+    >>> detector = load_detector(bundle_root("brain_flair_healthy_twin"), device="cpu")
+    >>> finding = detector(head, case="disc")
+    >>> finding.case, finding.bundle.name, 0 <= finding.score <= 1, 0 < finding.p_value <= 1
+    ('disc', 'brain_flair_healthy_twin', True, True)
+
+    `examine` also gives the arrays, on the volume's own grid:
+
+    >>> exam = detector.examine(head, case="disc")
+    >>> exam.mask.shape, exam.score.shape, exam.twin.shape
+    ((64, 64, 6), (64, 64, 6), (64, 64, 6))
+    """
     return Detector(root, device=device, calibration=calibration)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.examples import WithExamples
 from pipelines.problems import guarded
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Debug = Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")]
 
 quarantine = typer.Typer(
-    name="quarantine", no_args_is_help=True, rich_markup_mode=None, help="Cases that could not be done, and why."
+    name="quarantine",
+    cls=WithExamples,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Cases that could not be done, and why.",
 )
 
 
@@ -57,7 +62,9 @@ def reprocess(
     debug: Debug = False,
 ) -> None:
     """Work through an archive overnight: stop it at any time, start it again, every study is done once."""
-    with guarded(as_json=as_json, debug=debug):
+    with guarded(
+        as_json=as_json, debug=debug, when_stopped=lambda: "what is done is kept; the same command does the rest"
+    ):
         from pipelines.prepare import one_of
         from pipelines.reprocess.run import ENGINES
         from pipelines.reprocess.run import reprocess as run_reprocess

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BUNDLE = "brain_flair_healthy_twin"
 VARIABLE = "HEALTHYTWIN_BUNDLE"
+_SHIPPED = Path(__file__).resolve().parent.parent / "bundles"
 
 
 def find_bundle(option: Path | None = None) -> Path:
@@ -30,12 +31,17 @@ def find_bundle(option: Path | None = None) -> Path:
     elif variable := os.environ.get(VARIABLE):
         folder, told_by = Path(variable), f"${VARIABLE}"
     else:
-        folder, told_by = Path(__file__).resolve().parent.parent / "bundles" / DEFAULT_BUNDLE, "the default bundle"
+        folder, told_by = _SHIPPED / DEFAULT_BUNDLE, "the default bundle"
     if not (folder / "configs" / "metadata.json").is_file():
         what = "there is no configs/metadata.json in it" if folder.is_dir() else "there is no such folder"
         msg = f"{folder}: not a bundle ({told_by}): {what}; name one with --bundle or ${VARIABLE}"
         raise CommandError(msg)
     return folder.resolve()
+
+
+def installed_bundles() -> list[Path]:
+    """The folders of the bundles that came with this package, by name."""
+    return sorted(path.parent.parent for path in _SHIPPED.glob("*/configs/metadata.json"))
 
 
 def modalities(bundle: Path) -> list[str] | None:

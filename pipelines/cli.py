@@ -11,7 +11,9 @@ import typer
 from pipelines import archive_cli
 from pipelines.cli_benchmark import benchmark
 from pipelines.cli_calibrate import calibrate
+from pipelines.cli_doctor import doctor
 from pipelines.cli_label import label
+from pipelines.examples import WithExamples
 from pipelines.problems import ExitCode, guarded
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="healthytwin",
+    cls=WithExamples,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Learn what healthy looks like; outline and score what differs. For research only, not a medical device.",
@@ -150,7 +152,9 @@ def prepare(
     debug: Debug = False,
 ) -> None:
     """Build a datalist: scans divided by patient, checked for leakage, prepared once, shown on a contact sheet."""
-    with guarded(as_json=as_json, debug=debug):
+    with guarded(
+        as_json=as_json, debug=debug, when_stopped=lambda: "what is prepared is kept; the same command takes it over"
+    ):
         from data_prep.cohort.steps import Steps
         from pipelines.prepare import numbers, one_of
         from pipelines.prepare import prepare as run_prepare
@@ -254,7 +258,15 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train and calibrate a bundle on healthy scans alone; no label, no config to edit."""
-    with guarded(as_json=as_json, debug=debug):
+
+    def when_stopped() -> str:
+        from pipelines.train import can_resume
+
+        if can_resume(output):
+            return "the same command with --resume goes on after the last whole epoch"
+        return "no epoch was whole yet; the same command begins again"
+
+    with guarded(as_json=as_json, debug=debug, when_stopped=when_stopped):
         from pipelines.train import train as run_train
 
         settings = {
@@ -392,6 +404,7 @@ def evaluate(
 
 app.command()(benchmark)
 app.command()(calibrate)
+app.command()(doctor)
 app.command()(label)
 archive_cli.register(app)
 

@@ -33,7 +33,11 @@ def benchmark(
     debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
 ) -> None:
     """Compare methods on your data: one split, one preparation, intervals, costs. Goes on where it was stopped."""
-    with guarded(as_json=as_json, debug=debug):
+    with guarded(
+        as_json=as_json,
+        debug=debug,
+        when_stopped=lambda: "methods that are done are kept; the same command goes on with the next",
+    ):
         from pipelines.benchmark.effort import FULL, QUICK
         from pipelines.benchmark.run import benchmark as run_benchmark
         from pipelines.bundles import find_bundle

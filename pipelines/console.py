@@ -19,11 +19,13 @@ from pipelines.record import CaseRecord, RunRecord
 
 if TYPE_CHECKING:
     from pipelines.benchmark.record import BenchmarkRecord
+    from pipelines.doctor import DoctorRecord
     from pipelines.inspect import InspectRecord
     from pipelines.prepare import PrepareRecord
 
 _Item = TypeVar("_Item")
 _VERDICTS = {"ACCEPT": "green", "SKIP": "bright_black", "QUARANTINE": "red"}
+_STATES = {"ok": "green", "note": "yellow", "broken": "red"}
 _STYLES = {"outlined": "green", "partly outlined": "yellow", "missed": "red"}
 
 
@@ -136,6 +138,18 @@ def print_truths(run: RunRecord) -> None:
                 Text("nothing outlined", "green") if clear else Text(f"{case.truth.mask_ml:.1f} ml outlined", "red")
             )
             table.add_row(Text(case.case), "none (healthy)", outcome)
+    Console().print(table)
+
+
+def print_checks(record: DoctorRecord) -> None:
+    """One line a check on standard output, and below it what to do."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    for width in (34, None):
+        table.add_column(overflow="fold", max_width=width)
+    for check in record.checks:
+        found = Text.assemble(check.found, (f"\n{check.remedy}", "italic") if check.remedy else "")
+        table.add_row(Text(check.state, style=_STATES[check.state]), check.what, found)
     Console().print(table)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from enum import IntEnum
 
@@ -37,7 +37,9 @@ class CommandError(Exception):
 
 
 @contextmanager
-def guarded(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
+def guarded(
+    *, as_json: bool = False, debug: bool = False, when_stopped: Callable[[], str] | None = None
+) -> Iterator[None]:
     """Run a command's body: whatever goes wrong in it becomes one sentence and an exit code.
 
     What libraries print goes to standard error, so that standard output holds only results.
@@ -45,6 +47,7 @@ def guarded(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
     Args:
         as_json: also print `{"error": {"code", "message"}}` on standard output.
         debug: also print the traceback.
+        when_stopped: says after Ctrl-C what is kept and how to go on.
 
     Raises:
         typer.Exit: with an `ExitCode`.
@@ -56,6 +59,8 @@ def guarded(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
         raise
     except (Exception, KeyboardInterrupt) as error:
         code, message = _explain(error)
+        if code is ExitCode.INTERRUPTED and when_stopped is not None:
+            message = f"{message}; {when_stopped()}"
         if debug:
             traceback.print_exc()
         typer.secho("error: ", err=True, nl=False, fg=typer.colors.RED, bold=True)

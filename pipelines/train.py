@@ -97,12 +97,17 @@ def train(
     return record
 
 
+def can_resume(output: Path) -> bool:
+    """Is there an interrupted training in the bundle at `output`, with a whole epoch behind it?"""
+    return (output / _WORK / "resume.pt").is_file()
+
+
 def _free(output: Path, *, resume: bool) -> None:
     """Raise `CommandError` where a training would write over a bundle, or has nothing to be resumed from."""
-    if resume and not (output / _WORK / "resume.pt").is_file():
+    if resume and not can_resume(output):
         msg = f"{output}: there is no interrupted training to resume; leave --resume out to begin one"
         raise CommandError(msg)
-    if not resume and ((output / "models" / "model.pt").exists() or (output / _WORK / "resume.pt").exists()):
+    if not resume and ((output / "models" / "model.pt").exists() or can_resume(output)):
         msg = f"{output}: there is a bundle or an interrupted training already; choose another folder, or --resume"
         raise CommandError(msg)
 

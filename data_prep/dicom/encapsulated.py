@@ -12,8 +12,8 @@ _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _START_BYTES = 2**16  # of a frame in which its size must stand
 _PREFIX = "1.2.840.10008.1.2."
 RLE = f"{_PREFIX}5"
-_EXTENDED = f"{_PREFIX}4.51"
-_DECODED = frozenset(
+EXTENDED = f"{_PREFIX}4.51"
+DECODED = frozenset(
     {RLE, *(f"{_PREFIX}4.{kind}" for kind in (50, 51, 57, 70, 80, 81, 90, 91, 201, 202, 203))}
 )  # JPEG, JPEG lossless, JPEG-LS, JPEG 2000, high-throughput JPEG 2000
 Fault = tuple[str, str]
@@ -21,9 +21,9 @@ Fault = tuple[str, str]
 
 def why_not(syntax: str, bits_stored: int) -> str | None:
     """Why pixels of a transfer syntax cannot be decoded here; None where they can."""
-    if syntax not in _DECODED:
+    if syntax not in DECODED:
         return "it is compressed in a way that is not supported (a video, or an unknown transfer syntax)"
-    if syntax == _EXTENDED and bits_stored > 8 and find_spec("libjpeg") is None:
+    if syntax == EXTENDED and bits_stored > 8 and find_spec("libjpeg") is None:
         return "12-bit JPEG needs a decoder under the GPL: pip install healthytwin[gpl-codecs]"
     return None
 

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import signal
+from contextlib import contextmanager
 
 import nibabel as nib
 import numpy as np
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 
 from anomaly import load_detector
 from data_prep import list_cases, read_volume
+from pipelines import train as training
 from pipelines.cli import app
 from pipelines.new_bundle import _changed
 from pipelines.training_data import divide, gather
@@ -66,6 +69,29 @@ def test_no_path_of_the_site_is_in_what_is_passed_on(trained, scans):
     for part in ("configs", "docs", "models/calibration.json"):
         files = [root / part] if (root / part).is_file() else sorted((root / part).rglob("*"))
         assert [file for file in files if file.is_file() and str(scans) in file.read_text(errors="ignore")] == []
+
+
+def test_ctrl_c_leaves_what_the_same_command_with_resume_goes_on_from(scans, tmp_path, monkeypatch):
+    from ignite.engine import Events
+
+    follow = training.following
+
+    @contextmanager
+    def impatient(trainer, evaluator):
+        with follow(trainer, evaluator) as history:
+            trainer.add_event_handler(Events.ITERATION_STARTED(once=4), lambda: signal.raise_signal(signal.SIGINT))
+            yield history
+
+    arguments = ["train", str(scans), "-o", str(tmp_path / "b"), "--steps", "2", "--batch-size", "1", "--epochs", "2"]
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "following", impatient)
+        stopped = CliRunner().invoke(app, arguments)
+    assert stopped.exit_code == 130
+    assert "the same command with --resume goes on after the last whole epoch" in stopped.stderr
+    assert not (tmp_path / "b" / "models" / "model.pt").exists()
+    done = CliRunner().invoke(app, [*arguments, "--resume", "--json"])
+    assert done.exit_code == 3, done.stderr  # one file was refused
+    assert [row["epoch"] for row in json.loads(done.stdout)["history"]] == [2]
 
 
 def test_a_bundle_is_not_written_over(trained, scans):

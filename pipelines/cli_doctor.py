@@ -1,0 +1,29 @@
+"""The command `healthytwin doctor`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipelines.problems import guarded
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+) -> None:
+    """Check what is installed here: packages, GPU, DICOM decoders, folders, bundles; and say what to mend and how."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.doctor import examine
+
+        record = examine()
+    if as_json:
+        typer.echo(record.model_dump_json(indent=2))
+    else:
+        from pipelines import console
+
+        console.print_checks(record)
+        broken = sum(check.state == "broken" for check in record.checks)
+        typer.echo(f"\n{broken} to mend" if broken else "\nall that is needed works", err=bool(broken))
+    raise typer.Exit(int(record.exit_code))

@@ -51,7 +51,7 @@ lint: $(VENV)/installed  ## ruff, mypy, import-linter
 label: $(LABEL)/installed  ## an environment with MONAI Label, .venv-label, for `healthytwin label`
 
 label-test: $(LABEL)/installed  ## the MONAI Label app against its real server; warnings there are not ours to mend
-	PATH="$(CURDIR)/$(LABEL)/bin:$$PATH" $(LABEL)/bin/python -m pytest tests/label -o filterwarnings=default
+	PATH="$(CURDIR)/$(LABEL)/bin:$$PATH" $(LABEL)/bin/python -m pytest tests/label -o filterwarnings=ignore
 
 bench: $(VENV)/installed  ## inference against the bare network, scanning against pydicom, reading against SimpleITK, memory
 	$(BIN)/python -m pipelines.bench

@@ -80,7 +80,7 @@ lowest:  ## the tests with the lowest versions that pyproject.toml allows
 label: $(LABEL)/installed  ## an environment with MONAI Label, .venv-label, for `healthytwin label`
 
 label-test: $(LABEL)/installed  ## the MONAI Label app against its real server; warnings there are not ours to mend
-	PATH="$(CURDIR)/$(LABEL)/bin:$$PATH" $(LABEL)/bin/python -m pytest tests/label -o filterwarnings=default
+	PATH="$(CURDIR)/$(LABEL)/bin:$$PATH" $(LABEL)/bin/python -m pytest tests/label -o filterwarnings=ignore
 
 bench: $(VENV)/installed  ## inference against the bare network, scanning against pydicom, reading against SimpleITK, memory, voxel AP
 	$(BIN)/python -m pipelines.bench

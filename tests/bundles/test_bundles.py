@@ -112,9 +112,11 @@ def test_inference_from_another_directory_as_a_user_types_it(ready, cohort, tmp_
         [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, timeout=300, env=_offline(), check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    source, mask = nib.load(images / "scan.nii.gz"), nib.load(tmp_path / "out" / "scan_mask.nii.gz")
-    assert mask.shape == source.shape
-    np.testing.assert_allclose(mask.affine, source.affine, atol=1e-5)
+    source = nib.load(images / "scan.nii.gz")
+    for kind in ("mask", "score"):
+        written = nib.load(tmp_path / "out" / f"scan_{kind}.nii.gz")
+        assert written.shape == source.shape
+        np.testing.assert_allclose(written.affine, source.affine, atol=1e-5)
     assert json.loads((tmp_path / "out" / "scan.json").read_text())["bundle"]["name"] == ready.name
     failed = json.loads((tmp_path / "out" / "failed.json").read_text())
     assert [row["case"] for row in failed] == ["broken"]

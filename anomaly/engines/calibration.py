@@ -46,9 +46,8 @@ class CalibrationHandler:
         batch: Any = engine.state.batch
         output: Any = engine.state.output
         for item, result in zip(batch, output, strict=True):
-            body = convert_to_numpy(result["body"])
-            image = convert_to_numpy(result["image"]).reshape(body.shape)
-            self.healthy.add(item["case"], convert_to_numpy(result["map"])[body], appearance(image[0], body[0]))
+            image, body = convert_to_numpy(result["image"])[0], convert_to_numpy(result["body"])
+            self.healthy.add(item["case"], convert_to_numpy(result["map"])[body], appearance(image, body))
 
     def _finish(self, _: Engine) -> None:
         calibration = self.healthy.calibrate(weights_sha256=sha256_of(self.weights), **self.options)

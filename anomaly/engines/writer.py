@@ -88,7 +88,7 @@ class FindingWriter:
                 calibration=self.calibration,
                 bundle=self.bundle,
                 timings={"network": float(result["seconds"])},
-                appearance=appearance(convert_to_numpy(result["image"])[0], convert_to_numpy(result["body"])[0]),
+                appearance=appearance(convert_to_numpy(result["image"])[0], convert_to_numpy(result["body"])),
             )
             write_examination(examination, affine, self.output_dir)
 

@@ -83,9 +83,11 @@ def test_ctrl_c_leaves_what_the_same_command_with_resume_goes_on_from(scans, tmp
             yield history
 
     arguments = ["train", str(scans), "-o", str(tmp_path / "b"), "--steps", "2", "--batch-size", "1", "--epochs", "2"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest-xdist's workers ignore it
     with monkeypatch.context() as patch:
         patch.setattr(training, "following", impatient)
         stopped = CliRunner().invoke(app, arguments)
+    signal.signal(signal.SIGINT, before)
     assert stopped.exit_code == 130
     assert "the same command with --resume goes on after the last whole epoch" in stopped.stderr
     assert not (tmp_path / "b" / "models" / "model.pt").exists()

@@ -12,7 +12,7 @@ from torch import nn
 from anomaly.engines import AnomalyEvaluator, CalibrationHandler, SlabInferer
 from anomaly.engines.writer import write_examination
 from anomaly.finding import BundleId
-from anomaly.scoring import Calibration
+from anomaly.scoring import Calibration, appearance, foreground
 from anomaly.scoring.assess import Subject, assess
 
 
@@ -64,6 +64,16 @@ def test_runs_of_one_patient_count_once(tmp_path):
     assert fitted.cases == ["a", "b"]
     assert fitted.image_scores == pytest.approx([0.7, 0.9])
     assert (fitted.alpha, fitted.min_lesion_ml) == (0.2, 1.5)
+
+
+def test_calibration_remembers_how_the_scans_look(tmp_path):
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(b"weights")
+    looks = torch.rand(1, 1, 8, 8, 4, generator=torch.Generator().manual_seed(0))
+    evaluator([{"image": looks, "case": ["a"]}], [CalibrationHandler(weights, tmp_path / "c.json")]).run()
+    array = looks[0, 0].numpy()
+    seen = appearance(array, foreground(array))
+    assert Calibration.load(tmp_path / "c.json").appearance == {name: [value] for name, value in seen.items()}
 
 
 def test_more_than_one_case_a_batch_is_refused():

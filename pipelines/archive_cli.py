@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.examples import WithExamples
+from pipelines.options import Debug, Json
 from pipelines.problems import guarded
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ Bundle = Annotated[
     typer.Option(metavar="DIR", help="The bundle to run. [default: $HEALTHYTWIN_BUNDLE or the one that is shipped]"),
 ]
 SiteFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings of the site, YAML.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-Debug = Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")]
 
 quarantine = typer.Typer(
     name="quarantine",

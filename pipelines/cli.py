@@ -14,6 +14,7 @@ from pipelines.cli_calibrate import calibrate
 from pipelines.cli_doctor import doctor
 from pipelines.cli_label import label
 from pipelines.examples import WithExamples
+from pipelines.options import Debug, Device, Json
 from pipelines.problems import ExitCode, guarded
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ SiteCalibration = Annotated[
     Path | None,
     typer.Option("--calibration", metavar="FILE", help="Of the site, by `calibrate`. [default: the bundle's own]"),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-Debug = Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -200,7 +199,7 @@ def detect(
     ],
     output: Output,
     bundle: Bundle = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [default: cuda where there is one]")] = None,
+    device: Device = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Draw the cases into report.html.")] = True,
     allow_gaps: AllowGaps = False,
     calibration: SiteCalibration = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.options import Debug, Device, Json
 from pipelines.problems import guarded
 
 
@@ -27,10 +28,10 @@ def benchmark(
         float, typer.Option(min=0, metavar="MM", help="Leave out so much below the surface, for all: 12 for a skull.")
     ] = 0.0,
     section: Annotated[str, typer.Option(help="Section of the datalist to measure on.")] = "test",
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [default: cuda where there is one]")] = None,
+    device: Device = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the trainings and of the bootstrap.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Compare methods on your data: one split, one preparation, intervals, costs. Goes on where it was stopped."""
     with guarded(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.options import Debug, Device, Json
 from pipelines.problems import guarded
 
 
@@ -24,10 +25,10 @@ def calibrate(
         float | None,
         typer.Option(min=0.001, max=0.5, help="False alarms on healthy scans to keep to. [default: the bundle's]"),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [default: cuda where there is one]")] = None,
+    device: Device = None,
     allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Take DICOM volumes with slices missing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Set the site's own thresholds for a bundle from its healthy scans; nothing is trained."""
     with guarded(as_json=as_json, debug=debug):

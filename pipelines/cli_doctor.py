@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from pipelines.options import Debug, Json
 from pipelines.problems import guarded
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Check what is installed here: packages, GPU, DICOM decoders, folders, bundles; and say what to mend and how."""
     with guarded(as_json=as_json, debug=debug):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.options import Debug, Device
 from pipelines.problems import guarded
 
 
@@ -18,13 +19,13 @@ def label(
         Path | None,
         typer.Option(metavar="DIR", help="The bundle to run. [default: $HEALTHYTWIN_BUNDLE or the shipped one]"),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [default: cuda where there is one]")] = None,
+    device: Device = None,
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0: at all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,
     print_app: Annotated[
         bool, typer.Option("--print-app", help="Print the app's folder for `monailabel start_server`, and end.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Serve studies to 3D Slicer and OHIF through MONAI Label, until Ctrl-C."""
     with guarded(debug=debug):

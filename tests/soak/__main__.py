@@ -11,8 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipelines.provenance import provenance
-from tests.soak.bundle import make_bundle
-from tests.soak.campaign import SITE, make_studies, soak
+from tests.soak.campaign import lay_out, soak
 from tests.soak.invariants import count
 
 
@@ -28,9 +27,7 @@ def main() -> int:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="healthytwin-soak-") as scratch:
         folder = told.folder or Path(scratch)
-        make_studies(folder / "source", told.studies)
-        make_bundle(folder / "bundle")
-        (folder / "site.yaml").write_text(SITE)
+        lay_out(folder, told.studies)
         kills = soak(folder, kills=told.kills, chance=told.chance, seed=told.seed)
         found = asdict(count(folder / "archive", told.studies))
     seconds = round(time.perf_counter() - started, 1)

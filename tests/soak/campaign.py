@@ -15,6 +15,7 @@ import numpy as np
 
 from data_prep.demo.dicom import write_series
 from data_prep.demo.render import Scan
+from tests.soak.bundle import make_bundle
 from tests.soak.killing import CHANCE, PLACE
 
 Array = np.ndarray
@@ -39,6 +40,13 @@ def make_studies(folder: Path, number: int) -> None:
         else:
             folder.mkdir(parents=True, exist_ok=True)
             nib.save(nib.Nifti1Image(array.astype(np.int16), AFFINE), folder / f"n{index}.nii")
+
+
+def lay_out(folder: Path, number: int) -> None:
+    """`source` with so many studies, `bundle` and `site.yaml`, in a folder."""
+    make_studies(folder / "source", number)
+    make_bundle(folder / "bundle")
+    (folder / "site.yaml").write_text(SITE)
 
 
 class Coordinator:

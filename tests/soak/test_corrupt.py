@@ -8,17 +8,14 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from pipelines.cli import app
-from tests.soak.bundle import make_bundle
-from tests.soak.campaign import SITE, make_studies
+from tests.soak.campaign import lay_out
 from tests.soak.invariants import count
 
 STUDIES = 100
 
 
 def test_one_corrupt_study_in_a_hundred(tmp_path: Path) -> None:
-    make_studies(tmp_path / "source", STUDIES)
-    make_bundle(tmp_path / "bundle")
-    (tmp_path / "site.yaml").write_text(SITE)
+    lay_out(tmp_path, STUDIES)
     damaged = min((tmp_path / "source" / "s50").iterdir())
     damaged.write_bytes(damaged.read_bytes()[:-100])
     words = ("reprocess", tmp_path / "source", "-o", tmp_path / "archive", "--bundle", tmp_path / "bundle")

@@ -14,8 +14,7 @@ import pytest
 from pipelines.problems import CommandError
 from pipelines.reprocess.ledger import Ledger, State
 from pipelines.reprocess.run import reprocess
-from tests.soak.bundle import make_bundle
-from tests.soak.campaign import SITE, make_studies
+from tests.soak.campaign import lay_out
 from tests.soak.invariants import count
 
 STUDIES = 8
@@ -23,9 +22,7 @@ STUDIES = 8
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    make_studies(tmp_path / "source", STUDIES)
-    make_bundle(tmp_path / "bundle")
-    (tmp_path / "site.yaml").write_text(SITE)
+    lay_out(tmp_path, STUDIES)
     return tmp_path
 
 

@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 
 from pipelines.reprocess.ledger import Ledger
-from tests.soak.bundle import make_bundle
-from tests.soak.campaign import SITE, make_studies
+from tests.soak.campaign import lay_out
 from tests.soak.invariants import count
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,10 +25,8 @@ def array_command() -> list[str]:
 
 
 def test_two_tasks_of_the_array_share_the_work(tmp_path: Path) -> None:
-    make_studies(tmp_path / "mnt", STUDIES)
-    make_bundle(tmp_path / "bundle")
-    (tmp_path / "site.yaml").write_text(SITE)
-    words = [str(tmp_path / "mnt") if word == "/mnt/archive" else word for word in array_command()]
+    lay_out(tmp_path, STUDIES)
+    words = [str(tmp_path / "source") if word == "/mnt/archive" else word for word in array_command()]
     command = [sys.executable, "-c", "from pipelines.cli import main; main()", *words, "--json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HEALTHYTWIN_BUNDLE": str(tmp_path / "bundle")}
     tasks = [subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE) for _ in range(2)]

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.reprocess.worker import STAGES
-from tests.soak.bundle import make_bundle
-from tests.soak.campaign import SITE, Coordinator, make_studies
+from tests.soak.campaign import Coordinator, lay_out
 from tests.soak.invariants import count
 
 STUDIES = 12
@@ -19,9 +18,7 @@ CLEAN = {"lost": 0, "twice": 0, "partial": 0, "leftovers": 0, "doubled": 0}
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    make_studies(tmp_path / "source", STUDIES)
-    make_bundle(tmp_path / "bundle")
-    (tmp_path / "site.yaml").write_text(SITE)
+    lay_out(tmp_path, STUDIES)
     return tmp_path
 
 

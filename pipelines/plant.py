@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from pipelines.console import progress
 from pipelines.files import writable_folder, write_whole
 from pipelines.problems import CommandError
 from pipelines.record import LearningRecord
-from pipelines.training_data import check_families, healthy_part, refusing
+from pipelines.training_data import SECTIONS, check_families, healthy_part, listed, refusing
 
 if TYPE_CHECKING:
     from data_prep import Case, Volume
@@ -51,7 +52,8 @@ def plant(
 
     Args:
         source: a datalist or a folder of healthy scans.
-        output: folder for `images/`, `labels/` and `dataset.json`, whose section is called test.
+        output: folder for `images/`, `labels/` and `dataset.json`, whose section is called test; where `section` is
+            another one, the source's training and validation stay in it, so that a benchmark can learn from them.
         families: names in `anomaly.synthesis.FAMILIES`; for an honest test, none that was trained on.
         section: of the datalist.
         copies: with lesions, of each scan.
@@ -85,9 +87,23 @@ def plant(
                 draw = {"families": families, "radius": radius, "seed": seed}
                 entries += _copies(case, volume, output, copies=copies, draw=draw, record=record)
     about = {"name": output.name, "families": list(families), "radius": list(radius), "seed": seed}
-    write_whole(output / "dataset.json", json.dumps({**about, "test": entries}, indent=2) + "\n")
+    learned = _learned_from(source, section)
+    write_whole(output / "dataset.json", json.dumps({**about, **learned, "test": entries}, indent=2) + "\n")
     record.seconds = round(time.perf_counter() - started, 1)
     return record
+
+
+def _learned_from(source: Path, section: str | None) -> dict[str, list[dict[str, Any]]]:
+    """The entries of training and validation, but for the section that was planted in; none where none was named."""
+    from data_prep import InputError, list_cases
+
+    kept: dict[str, list[dict[str, Any]]] = {}
+    for name in SECTIONS:
+        if section is None or name == section:
+            continue
+        with suppress(InputError):  # a datalist without that section
+            kept[name] = [listed(case) for case in list_cases(source, name)]
+    return kept
 
 
 def _copies(

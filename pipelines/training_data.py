@@ -42,7 +42,7 @@ class TrainingData:
 
     def datalist(self) -> dict[str, Any]:
         """As a `dataset.json` with absolute paths."""
-        return {section: [_entry(case) for case in cases] for section, cases in self.sections.items()}
+        return {section: [listed(case) for case in cases] for section, cases in self.sections.items()}
 
 
 def gather(source: Path) -> TrainingData:
@@ -165,7 +165,8 @@ def without_voxels(volume: Volume) -> Volume:
     return replace(volume, array=np.broadcast_to(np.float32(0), volume.shape))
 
 
-def _entry(case: Case) -> dict[str, Any]:
+def listed(case: Case) -> dict[str, Any]:
+    """A case as an entry of a datalist, with an absolute path."""
     entry = {**case.meta, "image": str(Path(case.image).resolve())}
     return entry | ({"healthy_slices": [list(run) for run in case.healthy_slices]} if case.healthy_slices else {})
 

@@ -1,6 +1,7 @@
 """`healthytwin plant`: a labelled cohort from healthy scans."""
 
 import json
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -64,6 +65,19 @@ def test_same_seed_same_lesions_other_seed_others(healthytwin, healthy, tmp_path
     one, two, three = (volume(tmp_path / name / "images" / "a_planted1.nii.gz")[0] for name in ("one", "two", "three"))
     np.testing.assert_array_equal(one, two)
     assert np.abs(one - three).max() > 0
+
+
+def test_what_is_learned_from_stays_in_the_datalist(healthytwin, healthy, tmp_path):
+    datalist = json.loads((healthy / "dataset.json").read_text())
+    first, *rest = datalist.pop("validation")
+    (healthy / "dataset.json").write_text(json.dumps({"held_out": [first], "training": rest}))
+    arguments = ["-o", tmp_path / "cohort", "--families", "shift", "--section", "held_out"]
+    assert healthytwin("plant", healthy / "dataset.json", *arguments).exit_code == 0
+    assert [case.name for case in list_cases(tmp_path / "cohort", "test")] == ["a_healthy", "a_planted1"]
+    learned = list_cases(tmp_path / "cohort", "training")
+    assert [Path(case.image) for case in learned] == [healthy / "b.nii.gz", healthy / "c.nii.gz"]
+    assert learned[1].healthy_slices == ((0, 1), (2, 8))
+    assert "validation" not in json.loads((tmp_path / "cohort" / "dataset.json").read_text())
 
 
 def test_a_bad_scan_is_named_and_the_rest_is_done(healthytwin, healthy, tmp_path):

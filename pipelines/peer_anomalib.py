@@ -15,7 +15,7 @@ import typer
 from pipelines.bundles import find_bundle
 from pipelines.console import progress
 from pipelines.files import printable, writable_folder, write_whole
-from pipelines.problems import guarded
+from pipelines.problems import CommandError, guarded
 from pipelines.provenance import provenance
 
 if TYPE_CHECKING:
@@ -220,7 +220,10 @@ def peer_anomalib(
         from anomaly.methods.anomalib_model import require_anomalib
         from pipelines.quiet import without_chatter
 
-        require_anomalib()
+        try:
+            require_anomalib()
+        except ImportError as error:
+            raise CommandError(str(error)) from error
         root = find_bundle(bundle)
         with without_chatter():
             method, features, examined = gather(root, data, copies=copies)

@@ -15,7 +15,7 @@ def benchmark(
     datalist: Annotated[Path, typer.Argument(metavar="DATALIST", help="dataset.json, or the folder that has it.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")],
     methods: Annotated[
-        str, typer.Option("--methods", metavar="NAME,...", help="Methods to compare. [default: all]")
+        str, typer.Option("--methods", metavar="NAME,...", help="Methods to compare. [default: all that can run here]")
     ] = "",
     quick: Annotated[
         bool, typer.Option("--quick", help="Small networks and short trainings, for two cores and an hour.")
@@ -27,6 +27,12 @@ def benchmark(
     margin: Annotated[
         float, typer.Option(min=0, metavar="MM", help="Leave out so much below the surface, for all: 12 for a skull.")
     ] = 0.0,
+    backbone: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="timm checkpoint of ResNet-18 for anomalib's models. [default: random weights]"
+        ),
+    ] = None,
     section: Annotated[str, typer.Option(help="Section of the datalist to measure on.")] = "test",
     device: Device = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the trainings and of the bootstrap.")] = 0,
@@ -53,6 +59,7 @@ def benchmark(
             seed=seed,
             bundle=None if bundle is None else find_bundle(bundle),
             margin=margin,
+            backbone=backbone,
             section=section,
         )
     if as_json:

@@ -19,7 +19,11 @@ from anomaly import Finding
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference" / "api"
 ROOMS = {
-    "anomaly": ["anomaly", *(f"anomaly.{part}" for part in ("engines", "metrics", "networks", "scoring", "synthesis"))],
+    "anomaly": [
+        "anomaly",
+        *(f"anomaly.{part}" for part in ("engines", "metrics", "networks", "scoring", "synthesis")),
+        "anomaly.methods.anomalib_model",
+    ],
     "data_prep": ["data_prep", "data_prep.demo"],
 }
 NAMES = [

@@ -71,7 +71,8 @@ def rank(
 
 def _row(name: str, run: MethodRun, metrics: dict[str, Value], behind: dict[str, Difference]) -> Row:
     method = METHODS[name]
-    return Row(method=name, title=method.title, source=method.source, metrics=metrics, behind_best=behind, run=run)
+    title = f"{method.title}, {run.made_of}" if run.made_of else method.title
+    return Row(method=name, title=title, source=method.source, metrics=metrics, behind_best=behind, run=run)
 
 
 def _with_ratios(rows: list[Row]) -> list[Row]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.benchmark import anomalib_row
 from pipelines.benchmark.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -21,11 +23,20 @@ class Method:
         title: its name for people.
         source: what it goes back to.
         fit: from a workshop to a network that maps `(B, 1, i, j, k)` to a score map of the same shape.
+        package: that it needs beyond ours; where that is missing, it runs only when asked for by name, to say so.
+        made_of: what it is made of in this run, where that can differ; stands behind the title.
     """
 
     title: str
     source: str
     fit: Callable[[Workshop], nn.Module]
+    package: str | None = None
+    made_of: Callable[[Workshop], str] | None = None
+
+    @property
+    def available(self) -> bool:
+        """Whether the package that it needs is there."""
+        return self.package is None or importlib.util.find_spec(self.package) is not None
 
 
 def _intensity(_: Workshop) -> nn.Module:
@@ -155,6 +166,13 @@ METHODS = {
     "inpainting": Method("Semantic inpainting, M searched", "Yeh 2017, Mou 2023", _inpainting),
     "proxyano": Method("ProxyAno", "Zhou 2021, from its abstract", _proxyano),
     "patchcore": Method("PatchCore, HealthyTwin's encoder", "Roth 2022", _patchcore),
+    "anomalib_patchcore": Method(
+        "anomalib 2.7's PatchCore",
+        "Roth 2022, Akcay 2022",
+        anomalib_row.patchcore,
+        package="anomalib",
+        made_of=anomalib_row.backbone_of,
+    ),
     "reverse_distillation": Method("Reverse distillation", "Deng 2022", _reverse_distillation),
     "healthy_twin": Method("HealthyTwin", "this project", _healthy_twin),
 }

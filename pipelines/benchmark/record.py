@@ -18,6 +18,7 @@ class MethodRun(_Record):
     """What one method's run cost, or why it failed."""
 
     key: str = Field(description="stands for data, settings and version; another key, another run")
+    made_of: str | None = Field(default=None, description="where that can differ; the row's title says it, too")
     error: str | None = None
     training_seconds: float = 0.0
     shared_seconds: float = Field(default=0.0, description="of that, for a part that several methods share")

@@ -33,6 +33,7 @@ def benchmark(
     seed: int = 0,
     bundle: Path | None = None,
     margin: float = 0.0,
+    backbone: Path | None = None,
     section: str = "test",
     resamples: int = 1000,
 ) -> BenchmarkRecord:
@@ -43,45 +44,52 @@ def benchmark(
     Args:
         datalist: healthy scans under "training" (and "validation"), labelled ones under `section`.
         output: folder for `leaderboard.{json,csv,md,html}`; the methods' own files go to `methods/`.
-        methods: names out of `METHODS`; none: all.
+        methods: names out of `METHODS`; none: all whose packages are installed.
         effort: how hard the methods are trained.
         device: where; None: CUDA where there is one.
         seed: of trainings and bootstrap.
         bundle: a HealthyTwin bundle that is taken as it is, with its preparation for all; None: it is trained.
         margin: mm below the surface that are left out of every score map: the skull, where there is one.
+        backbone: a timm checkpoint for methods with a backbone of photographs; None: their backbone is random.
         section: of the datalist, to measure on.
         resamples: of the bootstrap.
 
     Raises:
         InputError: the datalist is missing or no datalist.
-        CommandError: an unknown method, too few healthy scans, or nothing to measure on.
+        CommandError: an unknown method, no such backbone, too few healthy scans, or nothing to measure on.
     """
     import torch
 
     from pipelines.benchmark import leaderboard, page, store
     from pipelines.benchmark.cohort import gather_cohort
     from pipelines.benchmark.methods import METHODS
-    from pipelines.benchmark.record import BenchmarkRecord
+    from pipelines.benchmark.record import BenchmarkRecord, MethodRun
     from pipelines.benchmark.workshop import Workshop
     from pipelines.provenance import provenance
     from pipelines.quiet import without_chatter
 
     started = time.perf_counter()
-    names = list(dict.fromkeys(methods)) or list(METHODS)
+    names = list(dict.fromkeys(methods)) or [name for name, method in METHODS.items() if method.available]
     if unknown := [name for name in names if name not in METHODS]:
         msg = f"no such method: {', '.join(unknown)}; there are {', '.join(METHODS)}"
+        raise CommandError(msg)
+    if backbone is not None and not backbone.is_file():
+        msg = f"{backbone}: there is no such file of backbone weights"
         raise CommandError(msg)
     shared = writable_folder(output / "methods" / "shared")
     cohort = gather_cohort(datalist, shared, bundle=bundle, section=section)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    shop = Workshop(cohort, effort, where, shared, seed=seed, bundle=bundle, margin=margin)
+    shop = Workshop(cohort, effort, where, shared, seed=seed, bundle=bundle, margin=margin, backbone=backbone)
     key = _key(shop)
     results = {}
     for name in names:
         folder = writable_folder(output / "methods" / name)
-        kept = store.load(folder, f"{name}-{key}")
+        made_of = METHODS[name].made_of
+        made = None if made_of is None else made_of(shop)
+        own_key = f"{name}-{key}" if made is None else f"{name}-{key}-{_short_hash(made)}"
+        kept = store.load(folder, own_key)
         with without_chatter():
-            results[name] = kept or _attempt(name, shop, folder, f"{name}-{key}")
+            results[name] = kept or _attempt(name, shop, folder, MethodRun(key=own_key, made_of=made))
     rows = leaderboard.rank({name: result[:2] for name, result in results.items()}, resamples=resamples, seed=seed)
     measured = next((cases for _, cases, _ in results.values() if cases), [])
     record = BenchmarkRecord(
@@ -109,20 +117,20 @@ def benchmark(
     return record
 
 
-def _attempt(name: str, shop: Workshop, folder: Path, key: str) -> tuple[MethodRun, list[Any], dict[str, Any]]:
+def _attempt(name: str, shop: Workshop, folder: Path, begun: MethodRun) -> tuple[MethodRun, list[Any], dict[str, Any]]:
     """Run one method; whatever goes wrong in it stays in its row."""
     from pipelines.benchmark import store
-    from pipelines.benchmark.record import MethodRun
 
     try:
-        run, cases, pictures = _run(name, shop, folder, key)
+        run, cases, pictures = _run(name, shop, folder, begun)
     except Exception as error:
-        return MethodRun(key=key, error=printable(one_line([*causes(error)][-1]))), [], {}
+        reason = printable(one_line([*causes(error)][-1]))
+        return begun.model_copy(update={"error": reason}), [], {}
     store.save(folder, run, cases, pictures)
     return run, cases, pictures
 
 
-def _run(name: str, shop: Workshop, folder: Path, key: str) -> tuple[MethodRun, list[Any], dict[str, Any]]:
+def _run(name: str, shop: Workshop, folder: Path, begun: MethodRun) -> tuple[MethodRun, list[Any], dict[str, Any]]:
     import numpy as np
     import torch
     from monai.utils import set_determinism
@@ -149,7 +157,8 @@ def _run(name: str, shop: Workshop, folder: Path, key: str) -> tuple[MethodRun, 
         raise CommandError(msg)
     on_gpu = torch.cuda.max_memory_allocated(device) // 2**20 if device.type == "cuda" else None
     run = MethodRun(
-        key=key,
+        key=begun.key,
+        made_of=begun.made_of,
         training_seconds=round(training + sum(shop.earlier.values()), 2),
         shared_seconds=round(sum(shop.shared.values()), 2),
         calibration_seconds=round(calibrating, 2),
@@ -185,4 +194,8 @@ def _key(shop: Workshop) -> str:
         shop.margin,
         None if bundle is None else (bundle / "models" / "calibration.json").read_text(),
     ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return _short_hash(json.dumps(parts, sort_keys=True, default=str))
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

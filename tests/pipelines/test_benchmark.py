@@ -38,7 +38,7 @@ SMOKE = replace(
     epoch_steps=1,
 )
 ENCODED = ("healthy_twin", "patchcore", "reverse_distillation")
-LEARNED = [name for name in METHODS if name not in ENCODED]
+LEARNED = [name for name, method in METHODS.items() if name not in ENCODED and method.package is None]
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +175,42 @@ def test_what_is_done_is_not_done_again_and_a_bad_method_stays_in_its_row(datali
     assert calls == ["intensity"] * 2, "another seed is another run"
 
 
+def test_a_method_whose_package_is_missing_runs_only_when_asked_for_and_says_why(datalist, tmp_path, monkeypatch):
+    def refuse():
+        raise ImportError("pip install 'healthytwin[anomalib]'")
+
+    missing = replace(METHODS["anomalib_patchcore"], package="a_package_that_nobody_has")
+    rows = {"intensity": METHODS["intensity"], "anomalib_patchcore": missing}
+    for module in ("pipelines.benchmark.leaderboard", "pipelines.benchmark.methods"):
+        monkeypatch.setattr(f"{module}.METHODS", rows)
+    monkeypatch.setattr("anomaly.methods.anomalib_model.require_anomalib", refuse)
+    options = {"effort": SMOKE, "device": "cpu", "resamples": 50}
+    assert [row.method for row in benchmark(datalist, tmp_path, **options).rows] == ["intensity"]
+    record = benchmark(datalist, tmp_path, methods=["anomalib_patchcore", "intensity"], **options)
+    assert [row.method for row in record.rows] == ["intensity", "anomalib_patchcore"]
+    assert "pip install 'healthytwin[anomalib]'" in record.rows[1].run.error
+    assert record.rows[1].title == "anomalib 2.7's PatchCore, random ResNet-18"
+    assert record.exit_code == 3
+
+
+def test_the_row_of_anomalib_says_whose_backbone_it_has(datalist, tmp_path):
+    pytest.importorskip("anomalib.models", reason="the extra [anomalib] is not installed")
+    import timm
+
+    torch.manual_seed(0)
+    torch.save(timm.create_model("resnet18", pretrained=False).state_dict(), tmp_path / "r18.pth")
+    options = {"methods": ["anomalib_patchcore"], "effort": replace(SMOKE, bank=50), "device": "cpu", "resamples": 50}
+    titles, values = [], []
+    for backbone in (None, tmp_path / "r18.pth"):
+        (row,) = benchmark(datalist, tmp_path / "out", backbone=backbone, **options).rows
+        assert row.run.error is None
+        titles.append(row.title)
+        values.append(row.metrics["voxel_ap"].value)
+    assert titles[0] == "anomalib 2.7's PatchCore, random ResNet-18"
+    assert titles[1].startswith("anomalib 2.7's PatchCore, ResNet-18 of r18.pth (SHA-256 ")
+    assert values[0] != values[1]
+
+
 def test_the_command(datalist, tmp_path):
     words = ["benchmark", str(datalist), "-o", str(tmp_path), "--methods", "intensity", "--quick"]
     done = CliRunner().invoke(app, [*words, "--json"])
@@ -185,6 +221,9 @@ def test_the_command(datalist, tmp_path):
     unknown = CliRunner().invoke(app, ["benchmark", str(datalist), "-o", str(tmp_path), "--methods", "magic"])
     assert unknown.exit_code == 2
     assert "no such method: magic" in unknown.stderr
+    lost = CliRunner().invoke(app, [*words, "--backbone", str(tmp_path / "none.pth")])
+    assert lost.exit_code == 2
+    assert "none.pth: there is no such file of backbone weights" in lost.stderr
 
 
 def test_the_page_of_leaderboards_says_what_the_records_say(measured):

@@ -60,12 +60,19 @@ class PatchCore(nn.Module):
 
     def explain(self, image: Tensor) -> dict[str, Tensor]:
         """`score`, and `distance` to the bank, interpolated to the image, each `(B, 1, *spatial)`."""
-        maps = self.features(image)
-        nearest = self._distances(self._flat(maps)).reshape(maps.shape[0], 1, *maps.shape[2:])
+        return self.judge(self.features(image), image)
+
+    def judge(self, maps: Tensor, image: Tensor) -> dict[str, Tensor]:
+        """What `explain` says of an image whose `features` are known."""
+        nearest = self.distances(self._flat(maps)).reshape(maps.shape[0], 1, *maps.shape[2:])
+        distance = self.spread(nearest, image)
+        return {"score": distance / (distance + self.scale), "distance": distance}
+
+    def spread(self, nearest: Tensor, image: Tensor) -> Tensor:
+        """Distances of the features' places, `(B, 1, *places)`, interpolated to the image, `(B, 1, *spatial)`."""
         padded = pad_to_multiple(image, self.stride)
         mode = "trilinear" if self.spatial_dims == 3 else "bilinear"
-        distance = crop_as(F.interpolate(nearest, size=padded.shape[2:], mode=mode, align_corners=False), image)
-        return {"score": distance / (distance + self.scale), "distance": distance}
+        return crop_as(F.interpolate(nearest, size=padded.shape[2:], mode=mode, align_corners=False), image)
 
     @torch.no_grad()
     def features(self, image: Tensor) -> Tensor:
@@ -101,16 +108,19 @@ class PatchCore(nn.Module):
         if not parts:
             msg = "there is no healthy image to fill the bank with"
             raise ValueError(msg)
-        healthy = torch.cat(parts)
+        self.keep(torch.cat(parts), seed=seed)
+
+    def keep(self, healthy: Tensor, *, seed: int = 0) -> None:
+        """Fill the bank with a coreset of healthy features, `(n, channels)`."""
         chosen = healthy[coreset(healthy, size=self.size, seed=seed).to(healthy.device)]
         self.bank.copy_(chosen.repeat(-(-self.size // len(chosen)), 1)[: self.size])
-        self.scale.copy_(self._distances(healthy).max().clamp(min=1e-6))
+        self.scale.copy_(self.distances(healthy).max().clamp(min=1e-6))
 
     def _flat(self, maps: Tensor) -> Tensor:
         """`(B, channels, *places)` as `(n, channels)`."""
         return maps.movedim(1, -1).reshape(-1, self.channels)
 
-    def _distances(self, features: Tensor) -> Tensor:
+    def distances(self, features: Tensor) -> Tensor:
         """The distance of each of `(n, channels)` to the nearest in the bank, `(n,)`."""
         return torch.cat([torch.cdist(part, self.bank).min(dim=1).values for part in torch.split(features, _CHUNK)])
 

@@ -12,7 +12,9 @@ BATCH_CODES = {
     "SR_FAILED": "no DICOM structured report can be made of this series' headers",
     "SC_FAILED": "no DICOM secondary capture can be made of this series' headers",
     "MemoryError": "there was not enough memory for this case",
+    "OutOfMemoryError": "there was not enough memory of the GPU for this case",
 }
+MEMORY_CODES = ("MemoryError", "OutOfMemoryError")
 _SITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # faults of the target, not of a case
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from pipelines.reprocess.ledger import Lease, Ledger
 from pipelines.reprocess.owner import is_dead
-from pipelines.reprocess.reasons import MEMORY_CODES, meaning
+from pipelines.reprocess.reasons import OUT_OF_MEMORY, meaning
 
 TAKEN_OVER = "WORKER_DIED"
 
@@ -31,7 +31,7 @@ def end_leases(ledger: Ledger, leases: Sequence[Lease], *, most: int) -> list[st
 
 def is_suspect(ledger: Ledger, key: str) -> bool:
     """Should a job have its worker to itself, because it may have ended one, or memory was too short for it?"""
-    return ledger.has_ended_with(key, (TAKEN_OVER, *MEMORY_CODES))
+    return ledger.has_ended_with(key, (TAKEN_OVER, OUT_OF_MEMORY))
 
 
 class LeaseWatch:

@@ -15,12 +15,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.reprocess.overlap import IN_WORK, Overlap
 from pipelines.reprocess.owner import identity
 from pipelines.reprocess.plan import Task
 from pipelines.reprocess.site import Site
+
+if TYPE_CHECKING:
+    from pipelines.reprocess.worker import Worker
 
 READY, OUTCOME, ERROR = "ready", "outcome", "error"
 
@@ -65,13 +68,19 @@ def quietly(settings: Settings) -> None:
         os.dup2(nowhere, descriptor)
 
 
-def work(connection: Any, settings: Settings, on_stage: Callable[[str], None]) -> None:
+def work(
+    connection: Any,
+    settings: Settings,
+    on_stage: Callable[[str], None],
+    make: Callable[[Settings, Callable[[str], None]], Worker] | None = None,
+) -> None:
     """Load the model, then do what comes in until there is a None, or the parent has ended.
 
     Args:
         connection: to the parent.
         settings: of the worker.
         on_stage: of `Worker`; called in any of the threads of `Overlap`.
+        make: the worker, from its settings; None: `make_worker`, with the model of the bundle.
     """
     from anomaly import BundleError
     from pipelines.problems import CommandError, one_line
@@ -83,7 +92,7 @@ def work(connection: Any, settings: Settings, on_stage: Callable[[str], None]) -
 
     try:
         use_threads(settings.threads)
-        worker = make_worker(settings.archive, settings.bundle, settings.site, on_stage)
+        worker = (make or make_worker)(settings, on_stage)
         tell(READY, "")
         overlap = Overlap(worker, lambda outcome: tell(OUTCOME, outcome))
         threading.Thread(target=_receive, args=(connection, overlap), daemon=True).start()

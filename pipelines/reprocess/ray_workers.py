@@ -41,7 +41,7 @@ class Actor:
         settings = self._settings
         quietly(settings)
         use_threads(settings.threads)
-        worker = make_worker(settings.archive, settings.bundle, settings.site, lambda _: None)
+        worker = make_worker(settings, lambda _: None)
         self._overlap = Overlap(worker, self._told.put)
         threading.Thread(target=self._run, daemon=True).start()
         return worker.owner

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.problems import causes
@@ -15,13 +14,14 @@ from pipelines.reprocess.ledger import Lease, LeaseLostError, Ledger, State
 from pipelines.reprocess.outputs import write_outputs
 from pipelines.reprocess.owner import identity
 from pipelines.reprocess.plan import Task
-from pipelines.reprocess.reasons import CaseError, is_final, meaning, target_fault
+from pipelines.reprocess.reasons import OUT_OF_MEMORY, CaseError, is_final, meaning, target_fault
 from pipelines.reprocess.site import Site
 from pipelines.reprocess.store import Store
 
 if TYPE_CHECKING:
     from anomaly import Detector, Finding
     from data_prep import Volume
+    from pipelines.reprocess.process import Settings
 
 STAGES = ("claimed", "read", "examined", "written", "sealed", "published", "committed")
 
@@ -156,6 +156,7 @@ class Worker:
 
     def _failed(self, lease: Lease, error: Exception) -> Outcome:
         """The right state for a job that could not be done, without a word of what the error says."""
+        from anomaly.engines.shortage import is_shortage
         from data_prep import InputError
         from pipelines.problems import CommandError
 
@@ -169,11 +170,13 @@ class Worker:
                 return Outcome(key=lease.key, state=State.PENDING, halt=f"nothing can be written: {fault}")
         known = next((cause for cause in causes(error) if isinstance(cause, InputError | CaseError)), error)
         code = getattr(known, "code", None) or type(known).__name__
+        if any(map(is_shortage, causes(error))):
+            code = OUT_OF_MEMORY
         most = 0 if is_final(code) else self.site.limits.attempts
         return Outcome(key=lease.key, state=self.ledger.fail(lease, code=code, reason=meaning(code), most=most))
 
 
-def make_worker(archive: Path, bundle: Path, site: Site, on_stage: Callable[[str], None]) -> Worker:
+def make_worker(settings: Settings, on_stage: Callable[[str], None]) -> Worker:
     """A worker of this process: ledger opened, model loaded.
 
     Raises:
@@ -182,9 +185,10 @@ def make_worker(archive: Path, bundle: Path, site: Site, on_stage: Callable[[str
     """
     from pipelines.bundles import load
 
-    ledger = Ledger.of(archive, site.ledger, wait=site.limits.lock_seconds)
-    detector = load(bundle, device=site.device, calibration=site.calibration)
-    return Worker(ledger=ledger, store=Store(archive), site=site, detector=detector, on_stage=on_stage)
+    site = settings.site
+    ledger = Ledger.of(settings.archive, site.ledger, wait=site.limits.lock_seconds)
+    detector = load(settings.bundle, device=site.device, calibration=site.calibration)
+    return Worker(ledger=ledger, store=Store(settings.archive), site=site, detector=detector, on_stage=on_stage)
 
 
 def _result(finding: Finding, names: dict[str, str], seconds: dict[str, float]) -> dict[str, Any]:

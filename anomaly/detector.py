@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -16,12 +17,14 @@ from torch import Tensor, nn
 
 from anomaly.bundle import WEIGHTS, BundleError, bundle_id, load_calibration
 from anomaly.engines.regrid import to_source
+from anomaly.engines.shortage import SMALL_SLABS, within_memory
 from anomaly.finding import Finding
 from anomaly.scoring.appearance import appearance
 from anomaly.scoring.assess import Examination, Subject, assess
 from anomaly.scoring.score import foreground, image_score
 
 Array = np.ndarray
+_BYTES_PER_VOXEL = 700  # that the shipped network takes for each voxel of a pass: less free is plainly too little
 
 
 class VolumeLike(Protocol):
@@ -43,6 +46,9 @@ class Detector:
         root: the bundle's folder, with `configs/inference.yaml`, `models/model.pt` and `models/calibration.json`.
         device: where the network runs; None: CUDA where there is one, else the CPU.
         calibration: a file that `healthytwin calibrate` has made; None: the bundle's own.
+        free_memory: bytes that may still be taken, asked before every examination on the CPU; where they are plainly
+            too few, or have run out, the network computes fewer slices at once, and the finding has the flag
+            `small_slabs`. None: not known.
 
     Raises:
         BundleError: the bundle is incomplete, or its weights are not the calibrated ones.
@@ -54,8 +60,10 @@ class Detector:
         *,
         device: str | torch.device | None = None,
         calibration: str | Path | None = None,
+        free_memory: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.root = Path(root)
+        self.free_memory = free_memory
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.calibration = load_calibration(self.root, calibration)
         self.bundle = bundle_id(self.root, self.calibration)
@@ -92,7 +100,7 @@ class Detector:
         clock = {"start": time.perf_counter()}
         image = self.prepare(volume)
         clock["prepare"] = time.perf_counter()
-        maps = self._infer(image)
+        maps, is_short = self._infer(image)
         clock["network"] = time.perf_counter()
         body = foreground(image[0].numpy())
         score = image_score(maps["mask"][0].numpy(), body)
@@ -107,7 +115,7 @@ class Detector:
             score_map,
             affine,
             score=score,
-            subject=_subject(volume, case),
+            subject=_subject(volume, case, (SMALL_SLABS,) if is_short else ()),
             calibration=self.calibration,
             bundle=self.bundle,
             timings=timings,
@@ -120,10 +128,10 @@ class Detector:
         image = self.prepare(volume)
         seen = image[0].numpy()
         body = foreground(seen)
-        return self._infer(image)["mask"][0].numpy()[body], appearance(seen, body)
+        return self._infer(image)[0]["mask"][0].numpy()[body], appearance(seen, body)
 
-    def _infer(self, image: MetaTensor) -> dict[str, Tensor]:
-        """M, and twin minus image where the method has a twin, each `(1, *spatial)` on the CPU."""
+    def _infer(self, image: MetaTensor) -> tuple[dict[str, Tensor], bool]:
+        """M, and twin minus image where the method has a twin, each `(1, *spatial)` on the CPU; was memory short?"""
         examine = getattr(self.network, "examine", None)
 
         def both(batch: Tensor) -> Tensor:
@@ -134,12 +142,27 @@ class Detector:
             return torch.cat([told["mask"], told["twin"] - batch], dim=1)
 
         with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
-            maps = self.inferer(image.as_tensor()[None].to(self.device), both)[0].float().cpu()
-        return {"mask": maps[:1], "residual": maps[1:]}
+            batch = image.as_tensor()[None].to(self.device)
+            needed = _BYTES_PER_VOXEL * batch[..., : getattr(self.inferer, "slices", None)].numel()
+            found, is_short = within_memory(
+                self.network, lambda: self.inferer(batch, both), needed=needed, free=self._free_bytes()
+            )
+        maps = found[0].float().cpu()
+        return {"mask": maps[:1], "residual": maps[1:]}, is_short
+
+    def _free_bytes(self) -> int | None:
+        if self.device.type == "cuda":
+            cached = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+            return torch.cuda.mem_get_info(self.device)[0] + cached
+        return self.free_memory()
 
 
 def load_detector(
-    root: str | Path, *, device: str | torch.device | None = None, calibration: str | Path | None = None
+    root: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    calibration: str | Path | None = None,
+    free_memory: Callable[[], int | None] = lambda: None,
 ) -> Detector:
     """The detector of the bundle at `root`; see `Detector`.
 
@@ -160,7 +183,7 @@ def load_detector(
     >>> exam.mask.shape, exam.score.shape, exam.twin.shape
     ((64, 64, 6), (64, 64, 6), (64, 64, 6))
     """
-    return Detector(root, device=device, calibration=calibration)
+    return Detector(root, device=device, calibration=calibration, free_memory=free_memory)
 
 
 def _parse(root: Path, device: torch.device) -> ConfigParser:
@@ -184,13 +207,13 @@ def _load_weights(network: nn.Module, path: Path) -> None:
         raise BundleError(msg) from error
 
 
-def _subject(volume: VolumeLike, case: str) -> Subject:
+def _subject(volume: VolumeLike, case: str, flags: tuple[str, ...]) -> Subject:
     source = str(getattr(volume, "source", ""))
     return Subject(
         case=case or Path(source).name.removesuffix(".gz").removesuffix(".nii") or "volume",
         input_hash=getattr(volume, "input_hash", ""),
         series_uid=getattr(volume, "series_uid", None),
-        flags=tuple(getattr(volume, "flags", ())),
+        flags=(*getattr(volume, "flags", ()), *flags),
     )
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.memory import free_bytes
 from pipelines.problems import CommandError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def load(bundle: Path, *, device: str | None, calibration: Path | None = None) -
     """
     from anomaly import load_detector
 
-    return load_detector(bundle, device=_checked(device), calibration=calibration)
+    return load_detector(bundle, device=_checked(device), calibration=calibration, free_memory=free_bytes)
 
 
 def _checked(device: str | None) -> str | None:

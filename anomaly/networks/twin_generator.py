@@ -34,6 +34,10 @@ class TwinGenerator(nn.Module):
             rather than the mean of the crop keep the answer the same in every window.
         evidence: let the mask head hear the distance between image and twin.
         dilated: see `medicalnet_encoder`.
+
+    Attributes:
+        slab: how many slices the widest layers, which look at each slice alone, compute at once; 0: all. Fewer take
+            less memory and give the same answer, for volumes whose slices have no stride.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class TwinGenerator(nn.Module):
         skips = [256 * expansion, 128 * expansion, 64 * expansion, 64, _STEM_CHANNELS]
         inputs = [512 * expansion, *decoder_channels[:-1]]
         flat = [False, False, True, True, True]  # in-plane kernels where the maps are largest
+        self.slab = 0
+        self.first_flat = flat.index(True) if slice_stride == 1 and spatial_dims == 3 else len(flat)
         self.stem = _conv(spatial_dims, 1, _STEM_CHANNELS, in_plane=True)
         self.blocks = nn.ModuleList(
             _conv(spatial_dims, above + skip, out, in_plane=thin)
@@ -94,9 +100,13 @@ class TwinGenerator(nn.Module):
         features = [self.stem(x)]
         features.extend(self.encoder(x))
         x = features.pop()
-        for block in self.blocks:
+        for level, block in enumerate(self.blocks):
             skip = features.pop()
-            x = block(torch.cat([F.interpolate(x, size=skip.shape[2:], mode="nearest"), skip], dim=1))
+            slab = self.slab if level >= self.first_flat else 0
+            parts: list[Tensor] = []
+            for above, here in zip(_slabs(x, slab), _slabs(skip, slab), strict=True):
+                parts.append(block(torch.cat([F.interpolate(above, size=here.shape[2:], mode="nearest"), here], dim=1)))
+            x = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
         residual, logit = self.twin_head(x), self.mask_head(x)
         if self.distance is not None and self.evidence is not None:
             logit = logit + self.evidence(self._evidence(padded, residual))
@@ -136,6 +146,11 @@ def _conv(spatial_dims: int, inputs: int, outputs: int, *, in_plane: bool) -> nn
     """
     kernel = (3, 3, 1) if in_plane and spatial_dims == 3 else (3,) * spatial_dims
     return Convolution(spatial_dims, inputs, outputs, kernel_size=kernel, norm="batch", act="relu", bias=False)
+
+
+def _slabs(features: Tensor, slices: int) -> list[Tensor]:
+    """Parts of so many slices; 0: all in one."""
+    return list(features.split(slices, dim=-1)) if slices > 0 else [features]
 
 
 def _evidence_head(spatial_dims: int) -> nn.Module:

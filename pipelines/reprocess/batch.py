@@ -9,13 +9,13 @@ from multiprocessing.connection import wait
 
 from pipelines.problems import CommandError
 from pipelines.reprocess.ahead import Ahead
-from pipelines.reprocess.leases import REASON, TAKEN_OVER, LeaseWatch
+from pipelines.reprocess.held import Outcome
+from pipelines.reprocess.leases import LeaseWatch, end_leases, is_suspect
 from pipelines.reprocess.ledger import Ledger, State
 from pipelines.reprocess.plan import Task
-from pipelines.reprocess.process import OUTCOME, READY, STAGE, AnyWorker, Settings, Target, WorkerProcess, serve
+from pipelines.reprocess.process import OUTCOME, READY, AnyWorker, Settings, Target, WorkerProcess, serve
 from pipelines.reprocess.reasons import meaning
 from pipelines.reprocess.store import Store
-from pipelines.reprocess.worker import Outcome
 
 _TICK = 0.25  # seconds between looks at leases, time-outs and the disk
 _FALSE_STARTS = 3  # workers in a row that end before they are ready
@@ -52,6 +52,7 @@ class Batch:
         self.watch = LeaseWatch(ledger, patience=self.limits.lease_seconds, most=self.limits.attempts)
         self.workers: list[AnyWorker] = []
         self.waiting: deque[Task] = deque()
+        self.suspects: deque[Task] = deque()  # may have ended a worker: each is done alone, once nothing else waits
         self.elsewhere: dict[str, Task] = {}  # under another run's lease, or a dead worker's
         self.halt = ""  # why nothing new is begun
         self._false_starts = 0
@@ -78,9 +79,9 @@ class Batch:
             raise CommandError(self.halt)
 
     def _finished(self, planned: Ahead[Task]) -> bool:
-        if any(worker.task is not None for worker in self.workers):
+        if any(worker.tasks for worker in self.workers):
             return False
-        return bool(self.halt) or (planned.over and not self.waiting and not self.elsewhere)
+        return bool(self.halt) or (planned.over and not self.waiting and not self.suspects and not self.elsewhere)
 
     def _fill(self, planned: Ahead[Task]) -> None:
         """Take planned tasks into the ledger, as many as workers may soon ask for."""
@@ -91,28 +92,42 @@ class Batch:
         """Put a task where its job's state says that it belongs."""
         self.elsewhere.pop(task.job.key, None)
         if state is State.PENDING:
-            self.waiting.append(task)
+            (self.suspects if is_suspect(self.ledger, task.job.key) else self.waiting).append(task)
         elif state is State.RUNNING:
             self.elsewhere[task.job.key] = task
         else:
             self.on_news(task, state)
 
     def _hand_out(self) -> None:
-        """Give idle workers a task, and start workers while there are tasks for them."""
-        if self.halt or not self.waiting:
+        """Give workers tasks, and start workers while there are tasks for them."""
+        if self.halt or not (self.waiting or self.suspects):
             return
         if self.store.free_gb() < self.limits.free_gb:
-            self.halt = (
+            self._stop(
                 f"{self.store.free_gb():.1f} GB are free on the archive's disk, and the site file keeps "
                 f"{self.limits.free_gb:g} GB free (limits.free_gb); make room and start again"
             )
             return
+        while self.waiting and (worker := self._freest()) is not None:
+            worker.give(self.waiting.popleft())
         for worker in self.workers:
-            if worker.idle and self.waiting:
-                worker.give(self.waiting.popleft())
-        if len(self.workers) < self.count and self.waiting:
+            if worker.idle and self.suspects:
+                worker.give(self.suspects.popleft(), alone=True)
+        if len(self.workers) < self.count and (self.waiting or self.suspects):
             start = self.start or (lambda settings: WorkerProcess(settings, self.target))
             self.workers.append(start(self.settings))
+
+    def _freest(self) -> AnyWorker | None:
+        """The worker with the fewest tasks, if it has room; while workers are starting, none gets a second one."""
+        worker = min((one for one in self.workers if one.has_room), key=lambda one: len(one.tasks), default=None)
+        starting = len(self.workers) < self.count or not all(one.ready for one in self.workers)
+        return None if worker is not None and worker.tasks and starting else worker
+
+    def _stop(self, why: str) -> None:
+        """Begin nothing more."""
+        self.halt = self.halt or why
+        for worker in self.workers:
+            worker.stop()
 
     def _listen(self) -> None:
         """Wait for news, and take it in."""
@@ -122,32 +137,45 @@ class Batch:
             for kind, said in worker.messages():
                 self._hear(worker, kind, said)
             if dead:
-                self._bury(worker, TAKEN_OVER)
+                self._bury(worker)
 
     def _hear(self, worker: AnyWorker, kind: str, said: object) -> None:
         if kind == READY:
             worker.ready, self._false_starts = True, 0
-        elif kind == OUTCOME and isinstance(said, Outcome) and worker.task is not None:
-            task, worker.task = worker.task, None
-            self.halt = self.halt or said.halt
-            self._sort(task, said.state or State.RUNNING)
-        elif kind != STAGE:
-            self.halt = self.halt or str(said)
+        elif kind == OUTCOME and isinstance(said, Outcome):
+            if said.halt:
+                self._stop(said.halt)
+            if (task := worker.ended(said.key)) is not None:
+                self._sort(task, said.state or State.RUNNING)
+        else:
+            self._stop(str(said))
 
-    def _bury(self, worker: AnyWorker, code: str) -> None:
-        """End a worker and its lease."""
+    def _bury(self, worker: AnyWorker) -> None:
+        """End a worker and its leases."""
         self.workers.remove(worker)
         worker.end(kill=True)
-        reason = REASON if code == TAKEN_OVER else meaning(code)
-        for lease in self.ledger.leases():
-            if lease.owner == worker.owner:
-                self.ledger.fail(lease, code=code, reason=reason, most=self.limits.attempts)
-        if worker.task is not None:
-            self.elsewhere[worker.task.job.key] = worker.task
+        leases = [lease for lease in self.ledger.leases() if lease.owner == worker.owner]
+        end_leases(self.ledger, leases, most=self.limits.attempts)
+        self.elsewhere.update(worker.tasks)
         if not worker.ready:
             self._false_starts += 1
             if self._false_starts >= _FALSE_STARTS:
-                self.halt = self.halt or f"{_FALSE_STARTS} workers in a row ended before they were ready"
+                self._stop(f"{_FALSE_STARTS} workers in a row ended before they were ready")
+
+    def _time_out(self, worker: AnyWorker) -> None:
+        """End a worker for its oldest case; what else it had is given back."""
+        worker.end(kill=True)
+        oldest = next(iter(worker.tasks))
+        for lease in self.ledger.leases():
+            if lease.owner == worker.owner and lease.key == oldest:
+                self.ledger.fail(lease, code="TIME_OUT", reason=meaning("TIME_OUT"), most=self.limits.attempts)
+        self._give_back(worker)
+        self._bury(worker)
+
+    def _give_back(self, worker: AnyWorker) -> None:
+        for lease in self.ledger.leases():
+            if lease.owner == worker.owner:
+                self.ledger.give_back(lease, code="STOPPED")
 
     def _look_around(self) -> None:
         """Now and then: end workers that take too long, take silent leases over, see what became of others' jobs."""
@@ -155,7 +183,7 @@ class Batch:
             return
         self._looked = time.monotonic()
         for worker in [worker for worker in self.workers if worker.seconds > self.limits.case_seconds]:
-            self._bury(worker, "TIME_OUT")
+            self._time_out(worker)
         if self.elsewhere:
             self.watch.take_over()
             for key, state in self.ledger.states(list(self.elsewhere)).items():
@@ -164,9 +192,8 @@ class Batch:
     def _end(self) -> None:
         """Let idle workers go; what busy ones have is given back."""
         for worker in self.workers:
-            busy = worker.task is not None
+            busy = bool(worker.tasks)
             worker.end(kill=busy)
-            for lease in self.ledger.leases() if busy else ():
-                if lease.owner == worker.owner:
-                    self.ledger.give_back(lease, code="STOPPED")
+            if busy:
+                self._give_back(worker)
         self.workers.clear()

@@ -270,6 +270,12 @@ class Ledger:
                 known.update({key: State(state) for key, state in connection.execute(query)})
         return known
 
+    def has_ended_with(self, key: str, codes: Sequence[str]) -> bool:
+        """Did any attempt at a job end with one of some codes?"""
+        query = select(attempts.c.token).where(attempts.c.key == key, attempts.c.code.in_(codes)).limit(1)
+        with self.read() as connection:
+            return connection.scalar(query) is not None
+
     def history(self) -> list[Row]:
         """All attempts, the oldest first."""
         with self.read() as connection:

@@ -6,20 +6,26 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pipelines.reprocess.overlap import IN_WORK, Overlap
 from pipelines.reprocess.owner import identity
 from pipelines.reprocess.plan import Task
 from pipelines.reprocess.site import Site
 
-READY, STAGE, OUTCOME, ERROR = "ready", "stage", "outcome", "error"
+if TYPE_CHECKING:
+    from pipelines.reprocess.worker import Worker
+
+READY, OUTCOME, ERROR = "ready", "outcome", "error"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +51,9 @@ Target = Callable[[Any, Settings], None]
 
 
 def serve(connection: Any, settings: Settings) -> None:
-    """Body of a worker process: tasks come in by `connection`, stages and outcomes go out, until it is closed."""
+    """Body of a worker process: tasks come in by `connection` and outcomes go out, until it is closed."""
     quietly(settings)
-    work(connection, settings, lambda stage: connection.send((STAGE, stage)))
+    work(connection, settings, lambda _stage: None)
 
 
 def quietly(settings: Settings) -> None:
@@ -62,24 +68,49 @@ def quietly(settings: Settings) -> None:
         os.dup2(nowhere, descriptor)
 
 
-def work(connection: Any, settings: Settings, on_stage: Callable[[str], None]) -> None:
-    """Load the model, then do task after task."""
+def work(
+    connection: Any,
+    settings: Settings,
+    on_stage: Callable[[str], None],
+    make: Callable[[Settings, Callable[[str], None]], Worker] | None = None,
+) -> None:
+    """Load the model, then do what comes in until there is a None, or the parent has ended.
+
+    Args:
+        connection: to the parent.
+        settings: of the worker.
+        on_stage: of `Worker`; called in any of the threads of `Overlap`.
+        make: the worker, from its settings; None: `make_worker`, with the model of the bundle.
+    """
     from anomaly import BundleError
     from pipelines.problems import CommandError, one_line
     from pipelines.reprocess.worker import make_worker
 
+    def tell(kind: str, said: object) -> None:
+        with suppress(OSError):  # the parent has ended, as `_receive` sees; what is committed is in the ledger
+            connection.send((kind, said))
+
     try:
         use_threads(settings.threads)
-        worker = make_worker(settings.archive, settings.bundle, settings.site, on_stage)
-        connection.send((READY, ""))
-        while True:
-            connection.send((OUTCOME, worker.run(connection.recv())))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the parent has ended
+        worker = (make or make_worker)(settings, on_stage)
+        tell(READY, "")
+        overlap = Overlap(worker, lambda outcome: tell(OUTCOME, outcome))
+        threading.Thread(target=_receive, args=(connection, overlap), daemon=True).start()
+        overlap.run()
     except (CommandError, BundleError) as error:
-        connection.send((ERROR, str(error)))
+        tell(ERROR, str(error))
     except Exception as error:
-        connection.send((ERROR, f"a worker failed: {one_line(error) if settings.debug else type(error).__name__}"))
+        tell(ERROR, f"a worker failed: {one_line(error) if settings.debug else type(error).__name__}")
+
+
+def _receive(connection: Any, overlap: Overlap) -> None:
+    """Hand over what comes in."""
+    try:
+        while (task := connection.recv()) is not None:
+            overlap.give(task)
+    except (EOFError, OSError):
+        pass  # the parent has ended
+    overlap.stop()
 
 
 def use_threads(threads: int) -> None:
@@ -90,32 +121,55 @@ def use_threads(threads: int) -> None:
 
 
 class AnyWorker(ABC):
-    """A worker as the coordinator knows it: at most one task at a time."""
+    """A worker as the coordinator knows it: one case is read, one examined and one written."""
 
     owner: str  # of its leases
 
     def __init__(self) -> None:
         self.ready = False
-        self.task: Task | None = None
-        self.since = 0.0
+        self.tasks: dict[str, Task] = {}  # by their jobs' keys, the oldest first
+        self._alone = False
+        self._since = 0.0
 
-    def begin(self, task: Task) -> None:
-        """It is at a task from now on."""
-        self.task, self.since = task, time.monotonic()
+    def begin(self, task: Task, *, alone: bool = False) -> None:
+        """It is at a task from now on.
+
+        Args:
+            task: the task.
+            alone: it gets no other before this one is done.
+        """
+        if not self.tasks:
+            self._since = time.monotonic()
+        self.tasks[task.job.key], self._alone = task, alone
+
+    def ended(self, key: str) -> Task | None:
+        """It is no longer at a task, which is given back."""
+        if key == next(iter(self.tasks), None):
+            self._since = time.monotonic()
+        return self.tasks.pop(key, None)
 
     @property
     def idle(self) -> bool:
+        """Has it nothing to do?"""
+        return self.ready and not self.tasks
+
+    @property
+    def has_room(self) -> bool:
         """Can it be given a task?"""
-        return self.ready and self.task is None
+        return self.idle or (self.ready and not self._alone and len(self.tasks) < IN_WORK)
 
     @property
     def seconds(self) -> float:
-        """How long it has been at its task."""
-        return time.monotonic() - self.since if self.task is not None else 0.0
+        """How long its oldest task has been the oldest: no other can be what keeps that one."""
+        return time.monotonic() - self._since if self.tasks else 0.0
 
     @abstractmethod
-    def give(self, task: Task) -> None:
-        """Give it a task; one that a dead worker is given is found again by its `task`."""
+    def give(self, task: Task, *, alone: bool = False) -> None:
+        """Give it a task, as of `begin`; those that a dead worker was given are found again by its `tasks`."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Let it begin nothing more; it tells of what it has not begun."""
 
     @abstractmethod
     def messages(self) -> list[tuple[str, Any]]:
@@ -153,13 +207,14 @@ class WorkerProcess(AnyWorker):
         end.close()
         self.owner = identity(self.process.pid)
 
-    def give(self, task: Task) -> None:
-        """Give it a task; one that a dead worker is given is found again by its `task`."""
-        self.begin(task)
-        try:
-            self.connection.send(task)
-        except OSError:
-            self.process.join(1)
+    def give(self, task: Task, *, alone: bool = False) -> None:
+        """Give it a task, as of `begin`; those that a dead worker was given are found again by its `tasks`."""
+        self.begin(task, alone=alone)
+        self._send(task)
+
+    def stop(self) -> None:
+        """Let it begin nothing more; it tells of what it has not begun."""
+        self._send(None)
 
     def messages(self) -> list[tuple[str, Any]]:
         """All that it has said and nobody has read."""
@@ -187,6 +242,12 @@ class WorkerProcess(AnyWorker):
     def waitables(self) -> list[Connection | int]:
         """What becomes ready when there is news."""
         return [self.connection, self.process.sentinel]
+
+    def _send(self, task: Task | None) -> None:
+        try:
+            self.connection.send(task)
+        except OSError:
+            self.process.join(1)
 
 
 def _context() -> Any:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 from pipelines.problems import CommandError
 from pipelines.reprocess.process import ERROR, OUTCOME, READY, AnyWorker, Settings, quietly
 
 if TYPE_CHECKING:
+    from pipelines.reprocess.held import Outcome
     from pipelines.reprocess.plan import Task
-    from pipelines.reprocess.worker import Outcome
+
+_PATIENCE = 0.1  # seconds that an actor waits for news before it says that there is none
 
 
 class Actor:
@@ -26,21 +30,47 @@ class Actor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._told: Queue[Outcome | Exception] = Queue()
 
     def load(self) -> str:
         """Open the ledger and load the model; who holds this actor's leases."""
+        from pipelines.reprocess.overlap import Overlap
         from pipelines.reprocess.process import use_threads
         from pipelines.reprocess.worker import make_worker
 
         settings = self._settings
         quietly(settings)
         use_threads(settings.threads)
-        self._worker = make_worker(settings.archive, settings.bundle, settings.site, lambda _: None)
-        return self._worker.owner
+        worker = make_worker(settings, lambda _: None)
+        self._overlap = Overlap(worker, self._told.put)
+        threading.Thread(target=self._run, daemon=True).start()
+        return worker.owner
 
-    def run(self, task: Task) -> Outcome:
-        """Do a task; see `Worker.run`."""
-        return self._worker.run(task)
+    def give(self, task: Task) -> None:
+        """One more task; see `Overlap.give`."""
+        self._overlap.give(task)
+
+    def stop(self) -> None:
+        """Begin nothing more; see `Overlap.stop`."""
+        self._overlap.stop()
+
+    def hear(self) -> list[Outcome]:
+        """What became of tasks since this was asked last, after a short time for there to be anything."""
+        told: list[Outcome] = []
+        try:
+            while True:
+                said = self._told.get(timeout=0 if told else _PATIENCE)
+                if isinstance(said, Exception):
+                    raise said
+                told.append(said)
+        except Empty:
+            return told
+
+    def _run(self) -> None:
+        try:
+            self._overlap.run()
+        except Exception as error:
+            self._told.put(error)
 
 
 class RayWorker(AnyWorker):
@@ -61,10 +91,15 @@ class RayWorker(AnyWorker):
         self._dead = False
         self._asked: Any = self.actor.load.remote()
 
-    def give(self, task: Task) -> None:
-        """Give it a task."""
-        self.begin(task)
-        self._asked = self.actor.run.remote(task)
+    def give(self, task: Task, *, alone: bool = False) -> None:
+        """Give it a task, as of `begin`."""
+        self.begin(task, alone=alone)
+        self.actor.give.remote(task)
+
+    def stop(self) -> None:
+        """Let it begin nothing more; it tells of what it has not begun."""
+        if self.ready:
+            self.actor.stop.remote()
 
     def messages(self) -> list[tuple[str, Any]]:
         """Its answer, where there is one that nobody has read."""
@@ -80,8 +115,9 @@ class RayWorker(AnyWorker):
         except ray.exceptions.RayActorError:
             self._dead = True
             return []
+        self._asked = self.actor.hear.remote()
         if self.ready:
-            return [(OUTCOME, told)]
+            return [(OUTCOME, outcome) for outcome in told]
         self.owner = told
         return [(READY, "")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+OUT_OF_MEMORY = "MemoryError"
 BATCH_CODES = {
     "WORKER_DIED": "the worker that had this case ended without a result",
     "TIME_OUT": "the case took longer than the site allows, and its worker was ended",
@@ -11,7 +12,7 @@ BATCH_CODES = {
     "SEG_FAILED": "no DICOM segmentation can be made of this series' headers",
     "SR_FAILED": "no DICOM structured report can be made of this series' headers",
     "SC_FAILED": "no DICOM secondary capture can be made of this series' headers",
-    "MemoryError": "there was not enough memory for this case",
+    OUT_OF_MEMORY: "there was not enough memory for this case",
 }
 _SITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # faults of the target, not of a case
 

@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.problems import causes
 from pipelines.reprocess.hashes import stamp
+from pipelines.reprocess.held import Held, Life, Outcome
 from pipelines.reprocess.ledger import Lease, LeaseLostError, Ledger, State
 from pipelines.reprocess.outputs import write_outputs
 from pipelines.reprocess.owner import identity
 from pipelines.reprocess.plan import Task
-from pipelines.reprocess.reasons import CaseError, is_final, meaning, target_fault
+from pipelines.reprocess.reasons import OUT_OF_MEMORY, CaseError, is_final, meaning, target_fault
 from pipelines.reprocess.site import Site
 from pipelines.reprocess.store import Store
 
 if TYPE_CHECKING:
     from anomaly import Detector, Finding
     from data_prep import Volume
+    from pipelines.reprocess.process import Settings
 
 STAGES = ("claimed", "read", "examined", "written", "sealed", "published", "committed")
-_BEATS = 4  # in the time of a lease
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of a task.
-
-    Args:
-        key: of its job.
-        state: that the job is in now; None: another worker has it, or had it.
-        halt: why the whole run must end; "" where it need not.
-    """
-
-    key: str
-    state: State | None = None
-    halt: str = ""
 
 
 class Worker:
@@ -67,43 +50,73 @@ class Worker:
         self.owner = identity()
 
     def run(self, task: Task) -> Outcome:
-        """Do a task.
+        """Do a task, one stage after the other; `Overlap` does several at once.
 
         Raises:
             CommandError: the ledger cannot be used.
         """
+        held = self.read(task)
+        if isinstance(held, Outcome):
+            return held
+        self.examine(held)
+        return self.write(held)
+
+    def read(self, task: Task) -> Held | Outcome:
+        """Take a lease on a task and read its volume; or what became of it.
+
+        Raises:
+            CommandError: the ledger cannot be used. So do the other stages.
+        """
         lease = self.ledger.claim(task.job.key, self.owner)
         if lease is None:
             return Outcome(key=task.job.key)
-        self.on_stage("claimed")
-        try:
-            with self._alive(lease):
-                self._work(task, lease)
-        except LeaseLostError:
-            return Outcome(key=lease.key)
-        except Exception as error:
-            return self._failed(lease, error)
-        finally:
-            self.store.discard(lease)
-        self.on_stage("committed")
-        return Outcome(key=lease.key, state=State.DONE)
+        life = Life(self.ledger, lease, patience=self.site.limits.lease_seconds)
+        held = Held(task=task, lease=lease, life=life)
+        with self._stage(held):
+            self.on_stage("claimed")
+            manifest = self.store.published(lease.key)
+            if manifest is not None:  # its worker ended between the rename and the commit
+                self._commit(held, manifest["result"], lambda: None)
+            else:
+                started = time.perf_counter()
+                held.volume = self._volume(task)
+                held.seconds["read"] = time.perf_counter() - started
+                self.on_stage("read")
+        return held.outcome or held
 
-    def _work(self, task: Task, lease: Lease) -> None:
-        manifest = self.store.published(lease.key)
-        if manifest is not None:  # its worker ended between the rename and the commit
-            self.ledger.finish(lease, manifest["result"], lambda: None)
-            return
+    def examine(self, held: Held) -> None:
+        """Examine a volume that is read."""
+        with self._stage(held):
+            assert held.volume is not None
+            started = time.perf_counter()
+            held.exam = self.detector.examine(held.volume, case=held.task.job.name)
+            held.seconds["examine"] = time.perf_counter() - started
+            self.on_stage("examined")
+
+    def write(self, held: Held) -> Outcome:
+        """Write, publish and commit what the examination gave; what became of the task."""
+        if held.outcome is None:
+            with self._stage(held):
+                self._write(held)
+        assert held.outcome is not None
+        return held.outcome
+
+    def give_back(self, held: Held) -> Outcome:
+        """End the lease of a case that is not to be done now; its attempt does not count."""
+        held.close()
+        given = self.ledger.give_back(held.lease, code="STOPPED")
+        return Outcome(key=held.lease.key, state=State.PENDING if given else None)
+
+    def _write(self, held: Held) -> None:
+        task, lease, volume, exam = held.task, held.lease, held.volume, held.exam
+        assert volume is not None
+        assert exam is not None
         started = time.perf_counter()
-        volume = self._read(task)
-        read = time.perf_counter()
-        self.on_stage("read")
-        exam = self.detector.examine(volume, case=task.job.name)
-        self.on_stage("examined")
-        folder, examined = self.store.begin(lease), time.perf_counter()
+        folder = self.store.begin(lease)
         names = write_outputs(task, volume, exam, folder, self.site.outputs)
         self.on_stage("written")
-        seconds = {"read": read - started, "write": time.perf_counter() - examined}
-        result = _result(exam.finding, names, seconds, total=time.perf_counter() - started)
+        held.seconds["write"] = time.perf_counter() - started
+        result = _result(exam.finding, names, held.seconds)
         job = {name: getattr(task.job, name) for name in ("key", "input", "bundle", "version", "weights")}
         self.store.seal(folder, {**job, "configuration": task.job.configuration, "result": result})
         self.on_stage("sealed")
@@ -112,9 +125,28 @@ class Worker:
             self.store.publish(lease)
             self.on_stage("published")
 
-        self.ledger.finish(lease, result, publish)
+        self._commit(held, result, publish)
 
-    def _read(self, task: Task) -> Volume:
+    def _commit(self, held: Held, result: dict[str, Any], publish: Callable[[], None]) -> None:
+        self.ledger.finish(held.lease, result, publish)
+        held.close()
+        self.store.discard(held.lease)
+        self.on_stage("committed")
+        held.outcome = Outcome(key=held.lease.key, state=State.DONE)
+
+    @contextmanager
+    def _stage(self, held: Held) -> Iterator[None]:
+        """Whatever goes wrong in a stage ends the case, and only the case."""
+        try:
+            yield
+        except BaseException as error:
+            held.close()
+            self.store.discard(held.lease)
+            if not isinstance(error, Exception):
+                raise
+            held.outcome = self._failed(held.lease, error)
+
+    def _volume(self, task: Task) -> Volume:
         volume = task.case.volume(allow_gaps=self.site.series.allow_gaps)
         series = task.case.series
         sources = series.sources if series is not None else ()
@@ -124,10 +156,13 @@ class Worker:
 
     def _failed(self, lease: Lease, error: Exception) -> Outcome:
         """The right state for a job that could not be done, without a word of what the error says."""
+        from anomaly.engines.shortage import is_shortage
         from data_prep import InputError
         from pipelines.problems import CommandError
 
         for cause in causes(error):
+            if isinstance(cause, LeaseLostError):
+                return Outcome(key=lease.key)
             if isinstance(cause, CommandError):
                 raise cause
             if fault := target_fault(cause):
@@ -135,32 +170,13 @@ class Worker:
                 return Outcome(key=lease.key, state=State.PENDING, halt=f"nothing can be written: {fault}")
         known = next((cause for cause in causes(error) if isinstance(cause, InputError | CaseError)), error)
         code = getattr(known, "code", None) or type(known).__name__
+        if any(map(is_shortage, causes(error))):
+            code = OUT_OF_MEMORY
         most = 0 if is_final(code) else self.site.limits.attempts
         return Outcome(key=lease.key, state=self.ledger.fail(lease, code=code, reason=meaning(code), most=most))
 
-    @contextmanager
-    def _alive(self, lease: Lease) -> Iterator[None]:
-        """Give signs of life while the body runs."""
-        over = threading.Event()
 
-        def beat() -> None:
-            while not over.wait(self.site.limits.lease_seconds / _BEATS):
-                try:
-                    if not self.ledger.beat(lease):
-                        return
-                except Exception:  # the commit will say what is wrong with the ledger
-                    continue
-
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-
-def make_worker(archive: Path, bundle: Path, site: Site, on_stage: Callable[[str], None]) -> Worker:
+def make_worker(settings: Settings, on_stage: Callable[[str], None]) -> Worker:
     """A worker of this process: ledger opened, model loaded.
 
     Raises:
@@ -169,17 +185,17 @@ def make_worker(archive: Path, bundle: Path, site: Site, on_stage: Callable[[str
     """
     from pipelines.bundles import load
 
-    ledger = Ledger.of(archive, site.ledger, wait=site.limits.lock_seconds)
-    detector = load(bundle, device=site.device, calibration=site.calibration)
-    return Worker(ledger=ledger, store=Store(archive), site=site, detector=detector, on_stage=on_stage)
+    site = settings.site
+    ledger = Ledger.of(settings.archive, site.ledger, wait=site.limits.lock_seconds)
+    detector = load(settings.bundle, device=site.device, calibration=site.calibration)
+    return Worker(ledger=ledger, store=Store(settings.archive), site=site, detector=detector, on_stage=on_stage)
 
 
-def _result(finding: Finding, names: dict[str, str], seconds: dict[str, float], *, total: float) -> dict[str, Any]:
-    """Columns of `jobs`."""
-    timings = {**finding.timings, **{stage: round(value, 4) for stage, value in seconds.items()}}
+def _result(finding: Finding, names: dict[str, str], seconds: dict[str, float]) -> dict[str, Any]:
+    """Columns of `jobs`; `seconds` is what the case took, without its waiting for other cases."""
     return {
-        "seconds": round(total, 4),
-        "timings": timings,
+        "seconds": round(sum(seconds.values()), 4),
+        "timings": {**finding.timings, **{stage: round(seconds[stage], 4) for stage in ("read", "write")}},
         "score": finding.score,
         "p_value": finding.p_value,
         "abnormal": finding.abnormal,

@@ -58,3 +58,16 @@ def test_its_mask_lies_on_the_scan_as_it_was_made(detector, tmp_path):
     shifted = map_coordinates(middle, [rows + 6, slices], order=1)
     brain = volume.array[45] > 150
     assert np.abs(middle - volume.array[45])[brain].mean() < np.abs(shifted - volume.array[45])[brain].mean()
+
+
+def test_short_of_memory_the_same_is_found_in_smaller_slabs(detector, monkeypatch):
+    volume = tilted(0.0, shape=(36, 36, 10))
+    volume.array[16:22, 16:22, 4:7] = 900
+    usual = detector.examine(volume, case="head")
+    monkeypatch.setattr(detector, "free_memory", lambda: 0)
+    short = detector.examine(volume, case="head")
+    assert (usual.finding.flags, short.finding.flags) == ([], ["small_slabs"])
+    np.testing.assert_allclose(short.score, usual.score, atol=1e-5)
+    np.testing.assert_allclose(short.twin, usual.twin, rtol=1e-4, atol=1e-2)
+    np.testing.assert_array_equal(short.mask, usual.mask)
+    assert usual.score.max() > 0.5

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipelines.reprocess.process import STAGE, Settings, quietly, work
+from pipelines.reprocess.process import Settings, quietly, work
 
 PLACE, CHANCE = "HEALTHYTWIN_SOAK_KILLS", "HEALTHYTWIN_SOAK_CHANCE"  # environment of the coordinator
 MET = 4  # workers that must have met
@@ -19,7 +19,6 @@ def die_once_at_every_stage(connection: Any, settings: Settings) -> None:
     """Kill -9 at the first end of every stage, of all workers together."""
 
     def on_stage(stage: str) -> None:
-        connection.send((STAGE, stage))
         try:
             (Path(os.environ[PLACE]) / f"stage {stage}").touch(exist_ok=False)
         except FileExistsError:
@@ -35,7 +34,6 @@ def die_now_and_then(connection: Any, settings: Settings) -> None:
     chance = random.SystemRandom()
 
     def on_stage(stage: str) -> None:
-        connection.send((STAGE, stage))
         if chance.random() < float(os.environ[CHANCE]):
             (Path(os.environ[PLACE]) / f"stage {stage} {os.getpid()}").touch()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -49,7 +47,6 @@ def meet_first(connection: Any, settings: Settings) -> None:
     place, chance = Path(os.environ[PLACE]), random.SystemRandom()
 
     def on_stage(stage: str) -> None:
-        connection.send((STAGE, stage))
         if stage == "claimed":
             (place / f"met {os.getpid()}").touch()
             while len(list(place.glob("met *"))) < MET:

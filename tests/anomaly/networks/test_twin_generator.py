@@ -24,6 +24,20 @@ def test_isotropic_strides_pad_the_last_axis():
     assert network(torch.rand(1, 1, 40, 40, 40))[0].shape == (1, 1, 40, 40, 40)
 
 
+@pytest.mark.parametrize("slice_stride", [1, 2])
+def test_slabs_do_not_show(slice_stride):
+    torch.manual_seed(0)
+    network = TwinGenerator(slice_stride=slice_stride, decoder_channels=(8, 8, 8, 8, 8), evidence=True).eval()
+    image = torch.rand(1, 1, 40, 33, 7)
+    whole = network.decode(image)
+    seen = []
+    network.blocks[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-1]))
+    network.slab = 3
+    for one, other in zip(network.decode(image), whole, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    assert seen == ([3, 3, 1] if slice_stride == 1 else [32])
+
+
 def test_wrong_number_of_channels():
     with pytest.raises(ValueError, match="five"):
         TwinGenerator(decoder_channels=(8, 8))

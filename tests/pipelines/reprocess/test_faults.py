@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from archive import Bench
 from bright import BrightIsAbnormal
 
 from pipelines.problems import CommandError
+from pipelines.reprocess.held import Held
 from pipelines.reprocess.ledger import Ledger, State
 from pipelines.reprocess.process import Settings, quietly, work
 from pipelines.reprocess.run import reprocess
+from pipelines.reprocess.worker import Worker
 from tests.soak.bundle import make_bundle
 
 
@@ -114,6 +117,26 @@ def die_on_every_case(connection: Any, settings: Settings) -> None:
     work(connection, settings, lambda stage: os.kill(os.getpid(), signal.SIGKILL) if stage == "read" else None)
 
 
+def die_on_one_case(connection: Any, settings: Settings) -> None:
+    """A worker that the case examined first kills; for the first time when it has another one as well."""
+    examine = Worker.examine
+    mark = settings.archive / "deadly"
+
+    def deadly(self: Worker, held: Held) -> None:
+        first = not mark.exists()
+        if first:
+            mark.write_text(held.lease.key)
+        if mark.read_text() == held.lease.key:
+            while first and len(self.ledger.leases()) < 2:
+                time.sleep(0.05)
+            os.kill(os.getpid(), signal.SIGKILL)
+        examine(self, held)
+
+    Worker.examine = deadly  # type: ignore[method-assign]  # in this process alone
+    quietly(settings)
+    work(connection, settings, lambda _stage: None)
+
+
 def test_a_worker_that_hangs_is_ended_and_its_case_is_done_by_another(source: Path, tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text("limits: {case_seconds: 20, attempts: 100}\noutputs: {picture: false}")
     run = reprocess(
@@ -141,6 +164,25 @@ def test_a_case_that_kills_its_workers_is_quarantined(source: Path, tmp_path: Pa
     assert [(refused.code, refused.reason) for refused in run.quarantined] == [
         ("WORKER_DIED", "the worker that had this case ended without a result")
     ]
+
+
+def test_a_case_that_kills_its_workers_takes_no_other_with_it(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text("limits: {attempts: 1}\noutputs: {picture: false}")
+    run = reprocess(
+        source,
+        tmp_path / "archive",
+        bundle=make_bundle(tmp_path / "made"),
+        site=tmp_path / "site.yaml",
+        workers=1,
+        target=die_on_one_case,
+    )
+    assert (run.jobs["done"], [refused.code for refused in run.quarantined]) == (2, ["WORKER_DIED"])
+    ledger = Ledger.of(tmp_path / "archive")
+    attempts = [(attempt["outcome"], attempt["code"]) for attempt in ledger.history()]
+    assert {row["attempts"] for row in ledger.rows()} == {1}
+    ledger.close()
+    died = "WORKER_DIED"
+    assert sorted(attempts, key=str) == [("done", None)] * 2 + [("failed", died)] + [("given back", died)] * 2
 
 
 def test_a_second_run_on_one_ledger_waits_for_the_first_ones_case(bench: Bench, source: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 from archive import Clock, claimed, job, state
 
-from pipelines.reprocess.leases import LeaseWatch
+from pipelines.reprocess.leases import LeaseWatch, is_suspect
 from pipelines.reprocess.ledger import Ledger, State
 from pipelines.reprocess.owner import identity, is_dead
 
@@ -86,3 +86,46 @@ def test_who_is_dead() -> None:
     assert not is_dead(f"{boot}:{namespace}9:{pid}:1", one_machine=False)  # in another container: not to be known
     assert not is_dead(ELSEWHERE, one_machine=False)
     assert is_dead(ELSEWHERE, one_machine=True)  # from before this machine started
+
+
+def test_several_cases_of_a_dead_worker_are_not_blamed_and_done_alone_from_then_on(
+    ledger: Ledger, watch: LeaseWatch, clock: Clock
+) -> None:
+    for key in "ab":
+        ledger.enter(job(key))
+        claimed(ledger, key, owner=ELSEWHERE)
+    assert watch.take_over() == []
+    clock.now += 11
+    assert sorted(watch.take_over()) == [job("a").key, job("b").key]
+    assert [(row["state"], row["attempts"]) for row in ledger.rows()] == [("pending", 0)] * 2
+    assert is_suspect(ledger, job("a").key)
+    claimed(ledger, "a", owner=ELSEWHERE)  # alone: now it is its own fault
+    assert watch.take_over() == []
+    clock.now += 11
+    assert watch.take_over() == [job("a").key]
+    assert [(row["attempts"], row["code"]) for row in ledger.rows()] == [(1, "WORKER_DIED"), (0, None)]
+
+
+def test_a_worker_is_over_when_all_of_its_cases_are_silent(ledger: Ledger, watch: LeaseWatch, clock: Clock) -> None:
+    leases = []
+    for key in "ab":
+        ledger.enter(job(key))
+        leases.append(claimed(ledger, key, owner=ELSEWHERE))
+    assert watch.take_over() == []
+    clock.now += 9
+    assert ledger.beat(leases[1])
+    assert watch.take_over() == []
+    clock.now += 9
+    assert watch.take_over() == []
+    clock.now += 2
+    assert len(watch.take_over()) == 2
+
+
+def test_who_is_suspect(ledger: Ledger) -> None:
+    ledger.enter(job())
+    assert not is_suspect(ledger, job().key)
+    ledger.fail(claimed(ledger), code="KeyError", reason="", most=3)
+    ledger.give_back(claimed(ledger), code="STOPPED")
+    assert not is_suspect(ledger, job().key)
+    ledger.fail(claimed(ledger), code="MemoryError", reason="", most=3)
+    assert is_suspect(ledger, job().key)

@@ -33,6 +33,10 @@ def benchmark(
             metavar="FILE", help="timm checkpoint of ResNet-18 for anomalib's models. [default: random weights]"
         ),
     ] = None,
+    box: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Measure in this box of each case alone: [[i0, i1], [j0, j1], [k0, k1]]."),
+    ] = None,
     section: Annotated[str, typer.Option(help="Section of the datalist to measure on.")] = "test",
     device: Device = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the trainings and of the bootstrap.")] = 0,
@@ -59,6 +63,7 @@ def benchmark(
             seed=seed,
             bundle=None if bundle is None else find_bundle(bundle),
             margin=margin,
+            box_key=box,
             backbone=backbone,
             section=section,
         )

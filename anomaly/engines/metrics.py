@@ -17,11 +17,10 @@ from anomaly.metrics.bootstrap import image_auroc, interval, resample_patients
 from anomaly.metrics.cohort import threshold_free
 from anomaly.metrics.histogram import ScoreHistogram
 from anomaly.scoring.lesions import find_lesions
-from anomaly.scoring.score import image_score
+from anomaly.scoring.score import BOX_FRACTION, image_score
 
 Array = np.ndarray
 _RESAMPLES = 1000
-_BOX_FRACTION = 0.01  # of the voxels of an organ's box; of a left ventricle's about 4 ml
 _OF_IMAGES = {"image_auroc": "score", "image_auroc_in_box": "box_score"}
 _MIN_SLICE_VOXELS = 10  # fewer labelled voxels do not make a slice abnormal
 
@@ -105,7 +104,7 @@ class CohortMetrics:
             "voxels": [int((mask > 0)[truth].sum()), int(mask.sum()), int(truth.sum())],
             "lesion_ml": float(truth.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000),
             "mask_ml": float(mask.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000),
-            **({"box_score": image_score(scores, np.ones_like(truth), fraction=_BOX_FRACTION)} if box else {}),
+            **({"box_score": image_score(scores, np.ones_like(truth), fraction=BOX_FRACTION)} if box else {}),
         }
 
     def _finish(self, engine: Any) -> None:

@@ -13,6 +13,7 @@ Array = np.ndarray
 _Image = TypeVar("_Image", np.ndarray, "Tensor")
 _AIR = 0.04  # normalised intensity below which a voxel is background
 TOP_FRACTION = 0.002
+BOX_FRACTION = 0.01  # of the voxels of an organ's box; of a left ventricle's about 4 ml
 
 
 def foreground(image: _Image) -> _Image:

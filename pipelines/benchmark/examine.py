@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from anomaly.engines import AnomalyEvaluator, CalibrationHandler
 from anomaly.metrics import CaseMeasures, measure_case
-from anomaly.scoring import Calibration, find_lesions, foreground
+from anomaly.scoring import Calibration, find_lesions, foreground, image_score
+from anomaly.scoring.score import BOX_FRACTION
 from pipelines.console import progress
 
 if TYPE_CHECKING:
@@ -92,7 +93,13 @@ def calibrate_method(network: nn.Module, cohort: Cohort, folder: Path, device: t
 
 
 def examine(
-    network: nn.Module, cohort: Cohort, calibration: Calibration, device: torch.device, *, shown: Sequence[str]
+    network: nn.Module,
+    cohort: Cohort,
+    calibration: Calibration,
+    device: torch.device,
+    *,
+    shown: Sequence[str],
+    box_key: str | None = None,
 ) -> Examined:
     """Measure a method on every test scan, on the scan's own grid.
 
@@ -102,6 +109,8 @@ def examine(
         calibration: of the method.
         device: where it runs.
         shown: names of the cases of which a picture is wanted.
+        box_key: name of a box `[[start, stop], ...]` in the scan's voxels that an item may have: what lies outside is
+            not measured, and the image's score is that of the box. Alarms go by that of the whole image, as calibrated.
     """
     from ignite.engine import Events
 
@@ -110,7 +119,8 @@ def examine(
 
     def collect(engine: Any) -> None:
         for item, result in zip(engine.state.batch, engine.state.output, strict=True):
-            _collect(examined, item, result, calibration, picture=item["case"] in shown)
+            box = tuple(slice(*map(int, ends)) for ends in item.get(box_key, ()))
+            _collect(examined, item, result, calibration, box=box, picture=item["case"] in shown)
 
     loader = DataLoader(dataset, batch_size=1, num_workers=0)
     evaluator = _run(
@@ -137,25 +147,28 @@ def _run(network: nn.Module, loader: Any, device: torch.device, what: str, *, on
     return evaluator
 
 
-def _collect(examined: Examined, item: Any, result: Any, calibration: Calibration, *, picture: bool) -> None:
+def _collect(
+    examined: Examined, item: Any, result: Any, calibration: Calibration, *, box: tuple[slice, ...], picture: bool
+) -> None:
     scores = np.clip(np.asarray(result["pred"])[0], 0, 1)
     truth = np.asarray(result["label"])[0] > 0 if "label" in result else np.zeros(scores.shape, bool)
     affine = np.asarray(result["pred"].affine)
     mask, _ = find_lesions(
         scores, affine, threshold=calibration.voxel_threshold, min_lesion_ml=calibration.min_lesion_ml
     )
-    score = float(result["score"])
+    whole = float(result["score"])
+    inside = scores[box]
     examined.cases.append(
         measure_case(
-            scores,
-            truth,
-            body=np.asarray(result["body"])[0] > 0.5,
-            mask=mask > 0,
+            inside,
+            truth[box],
+            body=np.asarray(result["body"])[0][box] > 0.5,
+            mask=mask[box] > 0,
             affine=affine,
             case=item["case"],
             patient=str(item.get("patient", item["case"])),
-            score=score,
-            alarm=calibration.is_abnormal(score),
+            score=image_score(inside, np.ones_like(inside, bool), fraction=BOX_FRACTION) if box else whole,
+            alarm=calibration.is_abnormal(whole),
         )
     )
     examined.seconds.append(float(result["seconds"]))

@@ -125,10 +125,11 @@ def as_csv(record: BenchmarkRecord) -> str:
 def as_markdown(record: BenchmarkRecord) -> str:
     """The table for a document, with what it means in a sentence."""
     keys = [key for key in HEADINGS if any(row.metrics and row.metrics[key].value is not None for row in record.rows)]
+    within = f", measured in `{record.box_key}` alone" if record.box_key else ""
     lines = [
         f"{record.test} test cases, {record.abnormal} with a lesion; {record.training} healthy scans to train, "
         f"{record.validation} to calibrate; effort `{record.effort['name']}`, seed {record.seed}, "
-        f"margin {record.margin:g} mm. In brackets: 95 % over {record.resamples:,} resamples of patients.",
+        f"margin {record.margin:g} mm{within}. In brackets: 95 % over {record.resamples:,} resamples of patients.",
         "",
         "| method | " + " | ".join([*(HEADINGS[key] for key in keys), *COSTS]) + " |",
         "|---|" + "---|" * (len(keys) + len(COSTS)),

@@ -71,6 +71,7 @@ class BenchmarkRecord(_Record):
     effort: dict[str, Any]
     seed: int
     margin: float = Field(default=0.0, description="mm below the surface that no score map covers")
+    box_key: str | None = Field(default=None, description="of the datalist's boxes, outside which nothing is measured")
     section: str
     resamples: int = 1000
     training: int

@@ -33,6 +33,7 @@ def benchmark(
     seed: int = 0,
     bundle: Path | None = None,
     margin: float = 0.0,
+    box_key: str | None = None,
     backbone: Path | None = None,
     section: str = "test",
     resamples: int = 1000,
@@ -50,13 +51,15 @@ def benchmark(
         seed: of trainings and bootstrap.
         bundle: a HealthyTwin bundle that is taken as it is, with its preparation for all; None: it is trained.
         margin: mm below the surface that are left out of every score map: the skull, where there is one.
+        box_key: name of an organ's box in the datalist, outside which nothing is measured; see `examine`.
         backbone: a timm checkpoint for methods with a backbone of photographs; None: their backbone is random.
         section: of the datalist, to measure on.
         resamples: of the bootstrap.
 
     Raises:
         InputError: the datalist is missing or no datalist.
-        CommandError: an unknown method, no such backbone, too few healthy scans, or nothing to measure on.
+        CommandError: an unknown method, no such backbone, too few healthy scans, nothing to measure on, or no box of
+            that name.
     """
     import torch
 
@@ -78,8 +81,21 @@ def benchmark(
         raise CommandError(msg)
     shared = writable_folder(output / "methods" / "shared")
     cohort = gather_cohort(datalist, shared, bundle=bundle, section=section)
+    if box_key is not None and not any(box_key in item for item in cohort.test):
+        msg = f"{datalist}: no test case has a box {box_key!r}"
+        raise CommandError(msg)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    shop = Workshop(cohort, effort, where, shared, seed=seed, bundle=bundle, margin=margin, backbone=backbone)
+    shop = Workshop(
+        cohort,
+        effort,
+        where,
+        shared,
+        seed=seed,
+        bundle=bundle,
+        margin=margin,
+        box_key=box_key,
+        backbone=backbone,
+    )
     key = _key(shop)
     results = {}
     for name in names:
@@ -98,6 +114,7 @@ def benchmark(
         effort=asdict(effort),
         seed=seed,
         margin=margin,
+        box_key=box_key,
         section=section,
         resamples=resamples,
         training=len(cohort.data.sections["training"]),
@@ -151,7 +168,7 @@ def _run(name: str, shop: Workshop, folder: Path, begun: MethodRun) -> tuple[Met
         method, training = timed(METHODS[name].fit, shop)
         network = PostProcessed(method, spacing=cohort.spacing, margin=shop.margin).to(device).eval()
         calibration, calibrating = timed(calibrate_method, network, cohort, folder, device)
-        found = examine(network, cohort, calibration, device, shown=shown_cases(cohort))
+        found = examine(network, cohort, calibration, device, shown=shown_cases(cohort), box_key=shop.box_key)
     if not found.cases:
         msg = "no test scan could be read"
         raise CommandError(msg)
@@ -193,6 +210,7 @@ def _key(shop: Workshop) -> str:
         shop.seed,
         shop.margin,
         None if bundle is None else (bundle / "models" / "calibration.json").read_text(),
+        *([] if shop.box_key is None else [shop.box_key]),
     ]
     return _short_hash(json.dumps(parts, sort_keys=True, default=str))
 

@@ -30,6 +30,7 @@ class Workshop:
         seed: of every training.
         bundle: a ready HealthyTwin bundle, or None.
         margin: see `PostProcessed`.
+        box_key: see `examine`.
         backbone: a timm checkpoint for methods with a backbone of photographs; None: their backbone is random.
         shared: seconds that went into parts that several methods share, by name.
         earlier: seconds that went into parts of this method that an earlier run had made, by name.
@@ -42,6 +43,7 @@ class Workshop:
     seed: int = 0
     bundle: Path | None = None
     margin: float = 0.0
+    box_key: str | None = None
     backbone: Path | None = None
     shared: dict[str, float] = field(default_factory=dict)
     earlier: dict[str, float] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from pipelines.benchmark.examine import PostProcessed
 from pipelines.benchmark.methods import METHODS, Method
 from pipelines.benchmark.run import benchmark
 from pipelines.cli import app
+from pipelines.problems import CommandError
 
 SMOKE = replace(
     QUICK,
@@ -209,6 +210,36 @@ def test_the_row_of_anomalib_says_whose_backbone_it_has(datalist, tmp_path):
     assert titles[0] == "anomalib 2.7's PatchCore, random ResNet-18"
     assert titles[1].startswith("anomalib 2.7's PatchCore, ResNet-18 of r18.pth (SHA-256 ")
     assert values[0] != values[1]
+
+
+def test_what_lies_outside_the_box_is_not_measured(datalist, tmp_path):
+    """Half of every test scan is outside the box; a bright bar there makes the healthy cases look ill."""
+    import nibabel as nib
+
+    listed = json.loads(datalist.read_text())
+    for index, entry in enumerate(listed["test"]):
+        image = nib.load(datalist.parent / entry["image"])
+        array = image.get_fdata()
+        truth = nib.load(datalist.parent / entry["label"]).get_fdata() > 0
+        low, high = (int(edge) for edge in np.argwhere(truth.any(axis=(1, 2)))[[0, -1], 0]) if truth.any() else (10, 20)
+        entry["organ"] = [[low, high + 1], [0, array.shape[1]], [0, array.shape[2]]]
+        if index >= 2:
+            array[high + 4 : high + 8, 12:28] = 3 * array.max()
+        nib.save(nib.Nifti1Image(array, image.affine), tmp_path / f"test-{index}.nii.gz")
+        entry |= {"image": str(tmp_path / f"test-{index}.nii.gz"), "label": str(datalist.parent / entry["label"])}
+    for section in ("training", "validation"):
+        for entry in listed[section]:
+            entry["image"] = str(datalist.parent / entry["image"])
+    (tmp_path / "dataset.json").write_text(json.dumps(listed))
+    options = {"methods": ["intensity"], "effort": SMOKE, "device": "cpu", "resamples": 20}
+    whole = benchmark(tmp_path / "dataset.json", tmp_path / "out", **options).rows[0].metrics
+    boxed = benchmark(tmp_path / "dataset.json", tmp_path / "out", box_key="organ", **options)
+    assert boxed.box_key == "organ"
+    inside = boxed.rows[0].metrics
+    assert inside["image_auroc"].value == 1.0 > whole["image_auroc"].value
+    assert inside["voxel_ap"].value > 2 * whole["voxel_ap"].value
+    with pytest.raises(CommandError, match="no test case has a box 'liver'"):
+        benchmark(tmp_path / "dataset.json", tmp_path / "out", box_key="liver", **options)
 
 
 def test_the_command(datalist, tmp_path):

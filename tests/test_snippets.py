@@ -96,7 +96,7 @@ def test_what_is_not_run_has_a_reason_and_is_rare() -> None:
     marked = [block for block in blocks("python") if block.not_run is not None]
     assert len(marked) <= MOST_NOT_RUN
     assert [str(block) for block in marked if len(str(block.not_run).split()) < 3] == []
-    marks = sum(page.read_text().count("<!-- not run:") for page in PAGES)
+    marks = sum(page.read_text().count("\n<!-- not run:") for page in PAGES)
     assert marks == len(marked), "a mark stands right before a Python block"
 
 

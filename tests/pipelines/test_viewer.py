@@ -120,8 +120,9 @@ def twenty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     noise = np.random.default_rng(0).normal(0, 4, (256, 256, 24)).astype(np.float32)
     one = result("noisy", lesion=True, array=np.abs(head(lesion=True, shape=noise.shape) + noise), affine=SCANNER)
     many = [replace(one, record=one.record.model_copy(update={"case": f"case-{index}"})) for index in range(20)]
-    write(tmp_path_factory.mktemp("twenty") / "report.html", many)
-    return tmp_path_factory.getbasetemp() / "twenty0" / "report.html"
+    path = tmp_path_factory.mktemp("twenty") / "report.html"
+    write(path, many)
+    return path
 
 
 def test_twenty_cases_are_less_than_25_mb_and_all_have_the_viewer(page: Page, twenty: Path) -> None:

@@ -127,7 +127,7 @@ def chromium(profile: Path) -> Iterator[Page]:
         pytest.skip("NiiVue is not there (`make viewer`): NO REPORT IS LOOKED AT IN A BROWSER")
     alone = ["unshare", "-n"] if os.geteuid() == 0 else []
     (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
-    fixed = ["sh", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "sh"]  # the descriptors that Chromium wants
+    fixed = ["bash", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "bash"]  # the descriptors that Chromium wants
     command = [*alone, *fixed, browser, *WORDS.split(), f"--user-data-dir={profile}"]
     with subprocess.Popen(command, pass_fds=(theirs_in, theirs_out), stderr=subprocess.DEVNULL) as process:
         os.close(theirs_in)

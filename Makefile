@@ -108,7 +108,7 @@ leaderboards: $(VENV)/installed  ## the documentation's page of all committed le
 families: $(VENV)/installed  ## draw every anomaly family, as the documentation shows them
 	$(BIN)/python -m pipelines.families docs/explanation/families.png
 
-viewer: $(VENV)/installed  ## take NiiVue, the viewer of `reprocess` reports, from npm
+viewer: $(VENV)/installed  ## take NiiVue, the viewer of the reports, from npm
 	$(BIN)/python -m pipelines.viewer
 
 clean:  ## remove the environments, the demo and every cache; results in out/ stay

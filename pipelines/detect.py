@@ -14,6 +14,7 @@ from pipelines.files import writable_folder, write_whole
 from pipelines.gather import gather_cases
 from pipelines.record import RunRecord
 from pipelines.report import write_report
+from pipelines.viewer import find_scripts
 
 if TYPE_CHECKING:
     from data_prep import Case
@@ -76,7 +77,14 @@ def run_cases(
         detector = load(bundle, device=device, calibration=calibration)
     with progress(len(cases), "examining") as begin:
         results = examine_all(
-            detector, cases, Path(run.output), pictures=pictures, truths=truths, allow_gaps=allow_gaps, on_case=begin
+            detector,
+            cases,
+            Path(run.output),
+            pictures=pictures,
+            views=pictures and find_scripts() is not None,
+            truths=truths,
+            allow_gaps=allow_gaps,
+            on_case=begin,
         )
     describe(run, results)
     return results

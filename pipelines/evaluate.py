@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from pipelines.bundles import find_bundle
 from pipelines.console import progress, waiting
 from pipelines.detect import describe, finish
-from pipelines.examine import Result, safely, summarise
+from pipelines.examine import Result, safely, spare_views, summarise
 from pipelines.files import writable_folder, write_whole
 from pipelines.problems import CommandError
 from pipelines.provenance import provenance
 from pipelines.quiet import without_chatter
 from pipelines.record import CaseRecord, RunRecord
+from pipelines.viewer import find_scripts
 
 if TYPE_CHECKING:
     from data_prep import Case
@@ -55,7 +56,11 @@ def evaluate(
     run.metrics = _run_bundle(config, datalist, output, section=section, total=len(cases))
     failed = {row["case"]: row["reason"] for row in run.metrics.get("failed", [])}
     with progress(len(cases), "drawing" if report else "reading results") as begin:
-        results = [_result(case, output, failed, pictures=report, begin=begin) for case in cases]
+        views, results = report and find_scripts() is not None, list[Result]()
+        for case in cases:
+            begin(case.name)
+            results.append(_result(case, output, failed, pictures=report, views=views))
+            spare_views(results)
     describe(run, results)
     return finish(run, results, started=started, title=f"Evaluation: {section}" if report else None)
 
@@ -95,17 +100,16 @@ def _name(batch: Any) -> str:
     return str(name if isinstance(name, str) else name[0])
 
 
-def _result(case: Case, output: Path, failed: dict[str, str], *, pictures: bool, begin: Any) -> Result:
+def _result(case: Case, output: Path, failed: dict[str, str], *, pictures: bool, views: bool) -> Result:
     """What the bundle wrote for a case."""
-    begin(case.name)
     if case.name in failed:
         reason = failed[case.name]
         code = reason.rsplit("[", 1)[-1].removesuffix("]") if reason.endswith("]") else "FAILED"
         return Result(record=CaseRecord.failed(case.name, str(case.image), code=code, reason=reason))
-    return safely(case, lambda case: _written(case, output, pictures=pictures))
+    return safely(case, lambda case: _written(case, output, pictures=pictures, views=views))
 
 
-def _written(case: Case, output: Path, *, pictures: bool) -> Result:
+def _written(case: Case, output: Path, *, pictures: bool, views: bool) -> Result:
     import nibabel as nib
     import numpy as np
 
@@ -118,4 +122,5 @@ def _written(case: Case, output: Path, *, pictures: bool) -> Result:
         mask=np.asarray(nib.load(output / outputs["mask"]).dataobj).astype(np.uint8),  # type: ignore[attr-defined]
         score=np.asarray(nib.load(output / outputs["score"]).dataobj, dtype=np.float32),  # type: ignore[attr-defined]
     )
-    return summarise(case, read_volume(case.image), exam, outputs=outputs, pictures=pictures, truths=True)
+    volume = read_volume(case.image)
+    return summarise(case, volume, exam, outputs=outputs, pictures=pictures, views=views, truths=True)

@@ -10,9 +10,10 @@ from pipelines.files import without_folders, write_whole
 from pipelines.measures import measures
 from pipelines.page import render
 from pipelines.record import CaseRecord, RunRecord
+from pipelines.shown import show
+from pipelines.viewer import find_scripts
 
 if TYPE_CHECKING:
-    from anomaly import Finding
     from pipelines.examine import Result
 
 
@@ -26,29 +27,26 @@ def write_report(path: Path, run: RunRecord, results: Sequence[Result], *, title
         run: with `bundle` and, for an evaluation, `metrics`.
         results: its cases; failed and skipped ones get a section of their own.
         title: heading.
+
+    Raises:
+        CommandError: the viewer's script is another one.
     """
-    done = [result for result in results if result.finding is not None]
+    scripts = find_scripts() if any(result.views for result in results) else None
+    done = show(results, scripts)
     html = render(
         "report.html.j2",
         title=title,
         run=run,
-        done=[{"result": result, "words": verdict(result.finding)} for result in done if result.finding],
+        done=done,
+        scripts=scripts if any(item.result.views for item in done) else None,
         failed=[_public(result.record) for result in results if result.record.status == "failed"],
         skipped=[_public(result.record) for result in results if result.record.status == "skipped"],
-        first=done[0].finding if done else None,
+        first=done[0].result.finding if done else None,
         measures=measures(run.metrics or {}),
-        abnormal=sum(bool(result.record.abnormal) for result in done),
-        truths=[result.record.truth for result in done if result.record.truth is not None],
+        abnormal=sum(bool(item.result.record.abnormal) for item in done),
+        truths=[item.result.record.truth for item in done if item.result.record.truth is not None],
     )
     return write_whole(path, html)
-
-
-def verdict(finding: Finding) -> str:
-    """The result in words. An empty mask is a normal result."""
-    regions = f"{len(finding.lesions)} region{'s' if len(finding.lesions) != 1 else ''} outlined"
-    if finding.abnormal:
-        return f"Abnormal: {regions}" if finding.lesions else "Abnormal score, no region to outline"
-    return f"Score within the healthy range, {regions}" if finding.lesions else "Nothing abnormal found"
 
 
 def _public(record: CaseRecord) -> CaseRecord:

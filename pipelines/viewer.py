@@ -11,7 +11,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from pipelines.problems import CommandError
 
@@ -19,6 +21,31 @@ PACKAGE, VERSION, MEMBER = "@niivue/niivue", "0.69.0", "package/dist/niivue.umd.
 SHA256 = "47b896b77ec4a5be3ef1949c33ad393b6f45629921f326c279000bcf51bdb4af"
 VARIABLE = "HEALTHYTWIN_NIIVUE"
 _PLACE = Path(__file__).parent / "templates" / "niivue.umd.js"
+
+
+class Scripts(NamedTuple):
+    """What a page with a viewer runs: NiiVue, and ours that opens it."""
+
+    niivue: str
+    ours: str
+    version: str = VERSION
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.niivue) + len(self.ours)
+
+
+def find_scripts() -> Scripts | None:
+    """The scripts of a page with a viewer; None: NiiVue is not there.
+
+    Raises:
+        CommandError: as of `find_niivue`.
+    """
+    niivue = find_niivue()
+    if niivue is None:
+        return None
+    return Scripts(niivue, (files("pipelines") / "templates" / "viewer.js").read_text(encoding="utf-8"))
 
 
 def find_niivue() -> str | None:

@@ -1,7 +1,9 @@
-"""Small volumes of a case, for the viewer in a report: image and score map on one coarser grid."""
+"""Small volumes of a case, for the viewer in a report: image, healthy twin and score map on one coarser grid."""
 
 from __future__ import annotations
 
+import gzip
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +14,56 @@ if TYPE_CHECKING:
     from data_prep import Volume
 
 Array = np.ndarray
-_MOST = 500_000  # voxels
+_MOST = 400_000  # voxels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """The volumes of a case as gzipped NIfTI, one byte a voxel.
+
+    Args:
+        image: the scan, 0 to 1 in the window of its picture.
+        score: the score map.
+        twin: in the window of the image; None: the method draws none, or it is not at hand.
+    """
+
+    image: bytes
+    score: bytes
+    twin: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.image) + len(self.score) + len(self.twin or b"")
+
+
+def make_views(volume: Volume, exam: Examination) -> Views:
+    """Average neighbouring voxels until there are at most 400,000; the score's highest is kept instead.
+
+    Args:
+        volume: the image.
+        exam: on the same grid.
+    """
+    from skimage.measure import block_reduce
+
+    factors = _factors(volume.array.shape, volume.spacing)
+    affine = _coarser(volume.affine, factors)
+
+    def averaged(array: Array) -> Array:
+        return block_reduce(array.astype(np.float32), factors, np.mean, cval=float(array.min()))
+
+    image = averaged(volume.array)
+    low, high = np.percentile(image, (0.5, 99.7))
+    width = max(high - low, 1e-6)
+    return Views(
+        image=_nifti((image - low) / width, affine),
+        score=_nifti(block_reduce(exam.score, factors, np.max), affine),
+        twin=None if exam.twin is None else _nifti((averaged(exam.twin) - low) / width, affine),
+    )
 
 
 def write_views(volume: Volume, exam: Examination, folder: Path) -> dict[str, str]:
-    """Write `<case>_view.nii.gz` and `<case>_view_score.nii.gz`, one byte a voxel.
-
-    Neighbouring voxels are averaged until there are at most half a million; the score's highest is kept instead.
+    """Write `<case>_view.nii.gz`, `<case>_view_score.nii.gz` and, where there is a twin, `<case>_view_twin.nii.gz`.
 
     Args:
         volume: the image.
@@ -26,26 +71,24 @@ def write_views(volume: Volume, exam: Examination, folder: Path) -> dict[str, st
         folder: that is there.
 
     Returns:
-        File names under `view` and `view_score`.
+        File names under `view`, `view_score` and `view_twin`.
     """
-    import nibabel as nib
-    from skimage.measure import block_reduce
-
-    factors = _factors(volume.array.shape, volume.spacing)
-    image = block_reduce(volume.array.astype(np.float32), factors, np.mean, cval=float(volume.array.min()))
-    low, high = np.percentile(image, (0.5, 99.7))
-    bytes_of = {
-        "view": (image - low) / max(high - low, 1e-6),
-        "view_score": block_reduce(exam.score, factors, np.max),
-    }
-    affine, names = _coarser(volume.affine, factors), {}
-    for kind, array in bytes_of.items():
-        names[kind] = f"{exam.finding.case}_{kind}.nii.gz"
-        made = nib.Nifti1Image(np.rint(255 * np.clip(array, 0, 1)).astype(np.uint8), affine)
-        made.header.set_xyzt_units("mm")
-        made.header.set_slope_inter(1 / 255, 0)
-        nib.save(made, folder / names[kind])
+    views, names = make_views(volume, exam), {}
+    for kind, content in (("view", views.image), ("view_score", views.score), ("view_twin", views.twin)):
+        if content is not None:
+            names[kind] = f"{exam.finding.case}_{kind}.nii.gz"
+            (folder / names[kind]).write_bytes(content)
     return names
+
+
+def _nifti(array: Array, affine: Array) -> bytes:
+    """`array`, 0 to 1, in 255 steps; the same bytes for the same voxels."""
+    import nibabel as nib
+
+    made = nib.Nifti1Image(np.rint(255 * np.clip(array, 0, 1)).astype(np.uint8), affine)
+    made.header.set_xyzt_units("mm")
+    made.header.set_slope_inter(1 / 255, 0)
+    return gzip.compress(made.to_bytes(), mtime=0)
 
 
 def _factors(shape: tuple[int, ...], spacing: tuple[float, ...]) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ def write_outputs(task: Task, volume: Volume, exam: Examination, folder: Path, r
         rules: of the site.
 
     Returns:
-        File names under `mask`, `score`, `finding`, `picture`, `view`, `view_score`, `seg`, `sr`, `sc`.
+        File names under `mask`, `score`, `finding`, `picture`, `view`, `view_score`, `view_twin`, `seg`, `sr`, `sc`.
 
     Raises:
         CaseError: SEG_FAILED, SR_FAILED or SC_FAILED.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,23 +24,6 @@ if TYPE_CHECKING:
 FILE = "report.html"
 CASES = 20  # with a picture
 _ROWS = 1000  # in the table
-_MOST_BYTES = 24_000_000  # of the page; volumes for the viewer are left out beyond it
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Shown:
-    """A case with its picture, and the volumes of the viewer as gzipped NIfTI."""
-
-    result: Result
-    words: str
-    view: bytes | None = None
-    view_score: bytes | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes in base64."""
-        parts = (self.result.picture, self.view, self.view_score)
-        return sum(4 * len(part) // 3 for part in parts if part is not None)
 
 
 def write_batch_report(archive: Path, ledger: Ledger, *, output: Path | None = None, cases: int = CASES) -> Path:
@@ -59,15 +41,15 @@ def write_batch_report(archive: Path, ledger: Ledger, *, output: Path | None = N
         CommandError: the file cannot be written, or the viewer's script is another one.
     """
     from pipelines.page import render
-    from pipelines.viewer import VERSION, find_niivue
+    from pipelines.shown import show
+    from pipelines.viewer import find_scripts
 
     every = ledger.rows(State.DONE)
     configuration = latest(every)
     done = sorted((row for row in every if row["configuration"] == configuration), key=lambda row: -row["score"])
     calibration = kept(archive, configuration) if done else None
-    niivue = find_niivue()
-    shown = _within(_shown(Store(archive), done[:cases], views=niivue is not None), len(niivue or ""))
-    viewed = any(item.view for item in shown)
+    scripts = find_scripts()
+    shown = show(_results(Store(archive), done[:cases], views=scripts is not None), scripts)
     html = render(
         "batch.html.j2",
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -82,9 +64,7 @@ def write_batch_report(archive: Path, ledger: Ledger, *, output: Path | None = N
         shown=shown,
         done=done,
         most=_ROWS,
-        niivue=niivue if viewed else None,
-        script=_script(),
-        version=VERSION,
+        scripts=scripts if any(item.result.views for item in shown) else None,
     )
     path = output or archive / FILE
     try:
@@ -94,9 +74,9 @@ def write_batch_report(archive: Path, ledger: Ledger, *, output: Path | None = N
         raise CommandError(msg) from error
 
 
-def _shown(store: Store, rows: Sequence[Row], *, views: bool) -> list[_Shown]:
+def _results(store: Store, rows: Sequence[Row], *, views: bool) -> list[Result]:
     """Cases whose outputs are there."""
-    shown = []
+    results = []
     for row in rows:
         folder, names = store.place(row["key"]), row["outputs"] or {}
 
@@ -106,30 +86,23 @@ def _shown(store: Store, rows: Sequence[Row], *, views: bool) -> list[_Shown]:
 
         finding = content("finding")
         if finding is not None:
-            item = _item(row, finding, content("picture"))
-            both = content("view"), content("view_score")
-            shown.append(replace(item, view=both[0], view_score=both[1]) if views and all(both) else item)
-    return shown
+            results.append(_result(row, finding, content, views=views))
+    return results
 
 
-def _item(row: Row, finding: bytes, picture: bytes | None) -> _Shown:
+def _result(row: Row, finding: bytes, content: Callable[[str], bytes | None], *, views: bool) -> Result:
     from anomaly import Finding
     from pipelines.examine import Result
     from pipelines.record import CaseRecord
-    from pipelines.report import verdict
+    from pipelines.views import Views
 
-    told = Finding.model_validate_json(finding)
-    record = CaseRecord(case=row["name"], source=row["name"], status="done", volume_ml=row["volume_ml"])
-    return _Shown(result=Result(record=record, finding=told, picture=picture), words=verdict(told))
-
-
-def _within(shown: list[_Shown], size: int) -> list[_Shown]:
-    """The cases, the last ones without volumes where the page would grow too large."""
-    kept_small = []
-    for item in shown:
-        size += item.size
-        kept_small.append(item if size <= _MOST_BYTES else replace(item, view=None, view_score=None))
-    return kept_small
+    image, score = (content("view"), content("view_score")) if views else (None, None)
+    return Result(
+        record=CaseRecord(case=row["name"], source=row["name"], status="done", volume_ml=row["volume_ml"]),
+        finding=Finding.model_validate_json(finding),
+        picture=content("picture"),
+        views=Views(image=image, score=score, twin=content("view_twin")) if image and score else None,
+    )
 
 
 def _bundle(row: Row) -> dict[str, str]:
@@ -149,12 +122,6 @@ def _reasons(rows: Sequence[Row]) -> list[dict[str, Any]]:
         told = {"code": row["code"], "reason": row["reason"], "remedy": remedy(row["code"]), "cases": []}
         by_code.setdefault(row["code"], told)["cases"].append(row["name"])
     return sorted(by_code.values(), key=lambda told: -len(told["cases"]))
-
-
-def _script() -> str:
-    from importlib.resources import files
-
-    return (files("pipelines") / "templates" / "viewer.js").read_text(encoding="utf-8")
 
 
 def _chart(scores: Sequence[float], calibration: Calibration) -> bytes:

@@ -1,36 +1,92 @@
 (() => {
   const dialog = document.getElementById("viewer");
-  const opacity = dialog.querySelector("input");
+  const canvas = dialog.querySelector("canvas");
+  const regions = dialog.querySelector("nav");
+  const place = dialog.querySelector("output");
+  const opacity = dialog.querySelector("input[type=range]");
+  const twin = dialog.querySelector("input[type=checkbox]");
+  const buttons = [...document.querySelectorAll("article button[data-view]")];
   let viewer = null;
   let latest = 0;
+  let shown = null;
+  let layers = [];
 
-  const volume = (number, part, look) => niivue.NVImage.loadFromBase64({
-    base64: document.getElementById(`view-${number}-${part}`).textContent.trim(),
-    name: `${part}.nii.gz`,
-    ...look,
-  });
+  const stored = (number, part) => document.getElementById(`view-${number}-${part}`);
 
-  async function show(button) {
+  function looks(number) {
+    const gray = { colormap: "gray", cal_min: 0, cal_max: 1 };
+    const threshold = Number(stored(number, "score").dataset.threshold);
+    return {
+      image: gray,
+      twin: { ...gray, opacity: Number(twin.checked) },
+      score: { colormap: "inferno", opacity: Number(opacity.value), cal_min: threshold, cal_max: 1 },
+    };
+  }
+
+  function tell({ mm, values }) {
+    const score = values[layers.indexOf("score")];
+    const [x, y, z] = [...mm].map((value) => Math.round(value));
+    place.textContent = `${x}, ${y}, ${z} mm (RAS)${score === undefined ? "" : `, score ${score.value.toFixed(2)}`}`;
+  }
+
+  async function start() {
+    viewer = new niivue.Niivue({ isRadiologicalConvention: true, dragAndDropEnabled: false, logLevel: "error" });
+    viewer.onLocationChange = tell;
+    await viewer.attachToCanvas(canvas);
+    viewer.setSliceType(viewer.sliceTypeMultiplanar);
+  }
+
+  async function load(number) {
+    const look = looks(number);
+    const parts = Object.keys(look).filter((part) => stored(number, part) !== null);
+    const volumes = [];
+    for (const part of parts) {
+      const base64 = stored(number, part).textContent.trim();
+      volumes.push(await niivue.NVImage.loadFromBase64({ base64, name: `${part}.nii.gz`, ...look[part] }));
+    }
+    return { parts, volumes };
+  }
+
+  function put(number, { parts, volumes }) {
+    for (const old of [...viewer.volumes]) viewer.removeVolume(old);
+    layers = parts;
+    for (const volume of volumes) viewer.addVolume(volume);
+    shown = number;
+    twin.disabled = !parts.includes("twin");
+    dialog.dataset.dims = volumes[0].hdr.dims.slice(1, 4).join("x");
+    dialog.dataset.volumes = viewer.volumes.length;
+  }
+
+  function go(mm) {
+    viewer.scene.crosshairPos = mm === undefined ? [0.5, 0.5, 0.5] : viewer.mm2frac(mm.split(" ").map(Number));
+    viewer.drawScene();
+    viewer.createOnLocationChange();
+  }
+
+  function list(number) {
+    const own = buttons.filter((button) => button.dataset.view === number && button.dataset.mm);
+    regions.replaceChildren(...own.map((button) => {
+      const copy = button.cloneNode(true);
+      copy.addEventListener("click", () => open(copy));
+      return copy;
+    }));
+  }
+
+  async function open(button) {
     const turn = ++latest;
+    const number = button.dataset.view;
     dialog.dataset.state = "loading";
-    dialog.querySelector("h2").textContent = button.closest("article").querySelector("h3").textContent;
+    dialog.querySelector("h2").textContent = stored(number, "image").closest("article").querySelector("h3").textContent;
     if (!dialog.open) dialog.showModal();
     try {
-      if (viewer === null) {
-        viewer = new niivue.Niivue({ isRadiologicalConvention: true, dragAndDropEnabled: false, logLevel: "error" });
-        await viewer.attachToCanvas(dialog.querySelector("canvas"));
-        viewer.setSliceType(viewer.sliceTypeMultiplanar);
+      if (viewer === null) await start();
+      if (shown !== number) {
+        const loaded = await load(number);
+        if (turn !== latest) return;
+        put(number, loaded);
+        list(number);
       }
-      const threshold = Number(button.dataset.threshold);
-      const image = await volume(button.dataset.view, "image", { colormap: "gray" });
-      const score = await volume(button.dataset.view, "score",
-        { colormap: "inferno", opacity: Number(opacity.value), cal_min: threshold, cal_max: 1 });
-      if (turn !== latest) return;
-      for (const old of [...viewer.volumes]) viewer.removeVolume(old);
-      viewer.addVolume(image);
-      viewer.addVolume(score);
-      dialog.dataset.dims = image.hdr.dims.slice(1, 4).join("x");
-      dialog.dataset.volumes = viewer.volumes.length;
+      go(button.dataset.mm ?? regions.querySelector("button")?.dataset.mm);
       dialog.dataset.state = "ready";
     } catch (error) {
       dialog.dataset.state = `failed: ${error}`;
@@ -38,11 +94,23 @@
     }
   }
 
-  opacity.addEventListener("input", () => {
-    if (viewer !== null && viewer.volumes.length > 1) viewer.setOpacity(1, Number(opacity.value));
+  function fade(part, value) {
+    const index = layers.indexOf(part);
+    if (viewer !== null && index > 0) viewer.setOpacity(index, value);
+  }
+
+  // the patient's left is on the right of the picture
+  const steps = {
+    ArrowLeft: [1, 0, 0], ArrowRight: [-1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0], PageUp: [0, 0, 1], PageDown: [0, 0, -1],
+  };
+  canvas.addEventListener("keydown", (event) => {
+    if (viewer === null || shown === null || !(event.key in steps)) return;
+    event.preventDefault();
+    viewer.moveCrosshairInVox(...steps[event.key]);
   });
-  const buttons = [...document.querySelectorAll("button[data-view]")];
-  for (const button of buttons) button.addEventListener("click", () => show(button));
+  opacity.addEventListener("input", () => fade("score", Number(opacity.value)));
+  twin.addEventListener("change", () => fade("twin", Number(twin.checked)));
+  for (const button of buttons) button.addEventListener("click", () => open(button));
   const named = buttons.find((button) => location.hash === `#view-${button.dataset.view}`);
-  if (named !== undefined) show(named);
+  if (named !== undefined) open(named);
 })();

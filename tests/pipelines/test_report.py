@@ -18,7 +18,8 @@ from data_prep import Case, Volume
 from pipelines.examine import Result, summarise
 from pipelines.pictures import draw
 from pipelines.record import CaseRecord, RunRecord
-from pipelines.report import verdict, write_report
+from pipelines.report import write_report
+from pipelines.shown import chance, verdict
 
 IMAGES = re.compile(r'<img src="data:image/png;base64,([A-Za-z0-9+/=]+)" alt="([^"]*)"')
 ORANGE, CYAN = (255, 176, 0), (53, 200, 255)
@@ -157,6 +158,20 @@ def test_verdicts(abnormal: bool, lesion: bool, words: str) -> None:
     finding = result(lesion=lesion).finding
     assert finding is not None
     assert verdict(finding.model_copy(update={"abnormal": abnormal})) == words
+
+
+@pytest.mark.parametrize(
+    ("p_value", "words"),
+    [
+        (0.1, "None of the 9 healthy calibration scans scores as high."),
+        (0.2, "1 of the 9 healthy calibration scans scores as high or higher."),
+        (1.0, "9 of the 9 healthy calibration scans score as high or higher."),
+    ],
+)
+def test_the_p_value_in_words(p_value: float, words: str) -> None:
+    finding = result(lesion=True).finding
+    assert finding is not None
+    assert chance(finding.model_copy(update={"p_value": p_value})) == words
 
 
 def test_no_folder_of_the_user_is_in_a_report(

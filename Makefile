@@ -82,12 +82,14 @@ label: $(LABEL)/installed  ## an environment with MONAI Label, .venv-label, for 
 label-test: $(LABEL)/installed  ## the MONAI Label app against its real server; warnings there are not ours to mend
 	PATH="$(CURDIR)/$(LABEL)/bin:$$PATH" $(LABEL)/bin/python -m pytest tests/label -o filterwarnings=ignore
 
-bench: $(VENV)/installed  ## inference against the bare network, scanning against pydicom, reading against SimpleITK, memory, voxel AP
+bench: $(VENV)/installed  ## inference, scanning and reading against bare libraries, `reprocess` against its parts, memory, voxel AP
 	$(BIN)/python -m pipelines.bench
 	$(BIN)/python -m pipelines.bench_scanning
 	$(BIN)/python -m pipelines.bench_reading
 	$(BIN)/python -m pipelines.bench_memory
 	$(BIN)/python -m pipelines.bench_voxels
+	$(BIN)/python -m pipelines.bench_rerun
+	$(BIN)/python -m pipelines.bench_reprocess "$(HEALTHYTWIN_DATA)/lgg-flair/images"
 
 fuzz: $(VENV)/installed  ## 20,000 damaged inputs through the reader: none may crash, hang, swell or raise anything else
 	$(BIN)/python -m tests.fuzz

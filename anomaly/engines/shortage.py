@@ -33,7 +33,7 @@ def within_memory(
         MemoryError: memory did not suffice, even for the smallest slabs.
     """
     modules = [module for module in network.modules() if hasattr(module, "slab")]
-    sizes = (0, *_SLABS) if modules else (0,)
+    sizes: tuple[int, ...] = (0, *_SLABS) if modules else (0,)
     if free is not None and needed > free:
         sizes = sizes[1:] or sizes
     for slices in sizes:

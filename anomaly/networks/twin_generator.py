@@ -104,8 +104,11 @@ class TwinGenerator(nn.Module):
             skip = features.pop()
             slab = self.slab if level >= self.first_flat else 0
             parts: list[Tensor] = []
-            for above, here in zip(_slabs(x, slab), _slabs(skip, slab), strict=True):
-                parts.append(block(torch.cat([F.interpolate(above, size=here.shape[2:], mode="nearest"), here], dim=1)))
+            above, beside = _slabs(x, slab), _slabs(skip, slab)
+            for part in range(len(beside)):  # TorchScript knows no `zip` that is strict
+                here = beside[part]
+                wider = F.interpolate(above[part], size=here.shape[2:], mode="nearest")
+                parts.append(block(torch.cat([wider, here], dim=1)))
             x = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
         residual, logit = self.twin_head(x), self.mask_head(x)
         if self.distance is not None and self.evidence is not None:
@@ -150,7 +153,7 @@ def _conv(spatial_dims: int, inputs: int, outputs: int, *, in_plane: bool) -> nn
 
 def _slabs(features: Tensor, slices: int) -> list[Tensor]:
     """Parts of so many slices; 0: all in one."""
-    return list(features.split(slices, dim=-1)) if slices > 0 else [features]
+    return list(torch.split(features, slices, dim=-1)) if slices > 0 else [features]
 
 
 def _evidence_head(spatial_dims: int) -> nn.Module:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.problems import causes
 from pipelines.reprocess.hashes import stamp
@@ -19,11 +19,18 @@ from pipelines.reprocess.site import Site
 from pipelines.reprocess.store import Store
 
 if TYPE_CHECKING:
-    from anomaly import Detector, Finding
+    from anomaly import Examination, Finding
     from data_prep import Volume
     from pipelines.reprocess.process import Settings
 
 STAGES = ("claimed", "read", "examined", "written", "sealed", "published", "committed")
+
+
+class Examiner(Protocol):
+    """What a worker needs of a detector."""
+
+    def examine(self, volume: Volume, *, case: str = "") -> Examination:
+        """Examine the volume of a case."""
 
 
 class Worker:
@@ -43,7 +50,7 @@ class Worker:
         ledger: Ledger,
         store: Store,
         site: Site,
-        detector: Detector,
+        detector: Examiner,
         on_stage: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.ledger, self.store, self.site, self.detector, self.on_stage = ledger, store, site, detector, on_stage

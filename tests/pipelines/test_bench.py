@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from bright import head, write_nifti
 
 from pipelines.bench import head_volume, measure, summary
 from pipelines.bundles import load
@@ -58,3 +60,55 @@ def test_voxels_are_counted_part_by_part_and_agree_with_scikit_learn(tmp_path: P
     assert max(run["grown_mib"] for run in told["runs"]) < 40
     assert told["scikit_learn"]["difference"] <= 0.002
     assert 0.1 < told["scikit_learn"]["average_precision"] < 0.9
+
+
+def test_a_second_run_of_an_archive_is_timed_as_the_command(identity_bundle: Path, tmp_path: Path) -> None:
+    from pipelines.bench_rerun import bench_rerun
+
+    bench_rerun(3, 1, identity_bundle, tmp_path / "rerun.json", debug=True)
+    told = json.loads((tmp_path / "rerun.json").read_text())
+    assert (told["jobs"]["done"], told["runs"][0]["jobs"], told["runs"][0]["examined"]) == (3, 3, 0)
+    assert told["slowest_seconds"] > 0
+
+
+def test_a_run_that_is_not_free_is_no_second_run(tmp_path: Path) -> None:
+    from pipelines.bench_rerun import measure_rerun
+
+    with pytest.raises(RuntimeError, match="exit code 2"):
+        measure_rerun(tmp_path / "no", tmp_path / "archive", bundle=tmp_path, site=tmp_path / "site.yaml")
+
+
+def test_reprocess_is_timed_against_its_parts_and_writes_what_they_write(identity_bundle: Path, tmp_path: Path) -> None:
+    from pipelines.bench_reprocess import bare, make_archive, summary, time_reprocess
+
+    write_nifti(tmp_path / "head.nii.gz", head(lesion=True))
+    make_archive([tmp_path / "head.nii.gz"], tmp_path / "source", 4)
+    bare(tmp_path / "source", tmp_path / "bare", identity_bundle)
+    seconds, memory = time_reprocess(tmp_path / "source", tmp_path / "archive", identity_bundle)
+    written = {frozenset(path.name for path in case.iterdir()) for case in (tmp_path / "bare").iterdir()}
+    published = {
+        frozenset(path.name for path in case.iterdir() if path.name != "job.json")
+        for case in (tmp_path / "archive" / "cases").iterdir()
+    }
+    assert len(written) == 4
+    assert written == published
+    told = summary(4, 2 * seconds, seconds, memory)
+    assert told["rate_over_bare"] == pytest.approx(2)
+    assert told["peak_pss_mib"]["4"] > 100
+
+
+def test_memory_is_that_of_the_whole_tree() -> None:
+    from pipelines.tree_memory import TreeMemory, tree
+
+    program = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'held = bytes(10**8) + b\"1\"; input()'])"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as parent:
+        done = iter(range(10**6))
+        memory = TreeMemory(parent.pid, lambda: next(done), pause=0.05)
+        ends = time.monotonic() + 60
+        while memory.peak(10**6) < 95 and time.monotonic() < ends:
+            time.sleep(0.05)
+        assert len(tree(parent.pid)) == 2
+        memory.end()
+        parent.communicate()
+    assert memory.peak(10**6) > 95
+    assert memory.peak(-1) == 0

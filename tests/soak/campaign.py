@@ -84,7 +84,7 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def soak(folder: Path, *, kills: int, chance: float, seed: int) -> dict[str, int]:
+def soak(folder: Path, *, kills: int, chance: float, seed: int, pace: float = 1.0) -> dict[str, int]:
     """Run until all is done, and kill on the way.
 
     Args:
@@ -92,6 +92,7 @@ def soak(folder: Path, *, kills: int, chance: float, seed: int) -> dict[str, int
         kills: after so many in all nothing is killed any more.
         chance: that a worker kills itself at the end of a stage.
         seed: of the times.
+        pace: multiplies the times between kills: a machine that is slow or busy gets nothing done otherwise.
 
     Returns:
         How often what was killed.
@@ -105,9 +106,9 @@ def soak(folder: Path, *, kills: int, chance: float, seed: int) -> dict[str, int
     while True:
         over = total() >= kills
         run = Coordinator(folder, target="die_now_and_then", chance=0.0 if over else chance)
-        ends = time.monotonic() + rng.uniform(20, 90)
+        ends = time.monotonic() + pace * rng.uniform(20, 90)
         while not over and run.process.poll() is None:
-            time.sleep(rng.uniform(0.1, 1.5))
+            time.sleep(pace * rng.uniform(0.1, 1.5))
             if total() >= kills or time.monotonic() > ends:
                 run.kill()
                 told["coordinator"] += 1

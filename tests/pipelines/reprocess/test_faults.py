@@ -52,6 +52,27 @@ def test_a_disk_that_fills_up_loses_nothing(bench: Bench, source: Path, small_di
     assert [outcome.state for outcome in bench.work(source)] == [State.DONE] * 3
 
 
+def test_a_disk_that_fills_up_ends_the_run_and_the_next_one_goes_on(
+    source: Path, tmp_path: Path, small_disk: Path
+) -> None:
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    for name in (".partial", "cases"):
+        (small_disk / name).mkdir()
+        (archive / name).symlink_to(small_disk / name)
+    with pytest.raises(OSError, match="No space left"):
+        (small_disk / "filler").write_bytes(bytes(700_000))
+    bundle = make_bundle(tmp_path / "made")
+    with pytest.raises(CommandError, match="nothing can be written: No space left on device"):
+        reprocess(source, archive, bundle=bundle, workers=1)
+    ledger = Ledger.of(archive)
+    assert {(row["state"], row["attempts"]) for row in ledger.rows()} == {("pending", 0)}
+    assert {attempt["outcome"] for attempt in ledger.history()} == {"given back"}
+    ledger.close()
+    (small_disk / "filler").unlink()
+    assert reprocess(source, archive, bundle=bundle, workers=1).jobs["done"] == 3
+
+
 def test_a_file_that_may_not_grow_any_further(bench: Bench, source: Path) -> None:
     tasks = bench.enter(source)
     worker = bench.worker()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +64,18 @@ def test_one_corrupt_study_is_quarantined_and_a_second_run_is_free(
     assert healthytwin("quarantine", "release", archive, "nosuchcase").exit_code == 2
     assert "1 cases" in healthytwin("quarantine", "release", archive, refused["case"]).stdout
     assert "pending" in healthytwin("status", archive).stdout
+
+
+def test_what_a_second_run_asks_of_the_model_loads_no_network(identity_bundle: Path) -> None:
+    """Importing torch and MONAI takes longer than a look at 5,000 jobs that are done."""
+    program = (
+        "import sys; from pathlib import Path; from pipelines.reprocess.plan import Model; "
+        "from pipelines.reprocess.site import Site; from pipelines.reprocess.drift import drift; "
+        "model = Model.of(Path(sys.argv[1]), Site()); drift(model.calibration, [], model.configuration); "
+        "sys.exit(', '.join({'torch', 'monai', 'scipy'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, identity_bundle], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (0, "")
 
 
 def test_new_files_and_a_new_model_are_new_work_and_nothing_else_is(bench: Bench, source: Path) -> None:

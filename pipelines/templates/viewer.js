@@ -43,6 +43,8 @@
   }
 
   async function load(number) {
+    twin.disabled = stored(number, "twin") === null;
+    if (twin.disabled) twin.checked = opacity.disabled = false;
     const look = looks(number);
     const parts = Object.keys(look).filter((part) => stored(number, part) !== null);
     const volumes = [];
@@ -58,8 +60,6 @@
     layers = parts;
     for (const volume of volumes) viewer.addVolume(volume);
     shown = number;
-    twin.disabled = !parts.includes("twin");
-    if (twin.disabled) twin.checked = opacity.disabled = false;
     dialog.dataset.dims = volumes[0].hdr.dims.slice(1, 4).join("x");
     dialog.dataset.volumes = viewer.volumes.length;
   }

@@ -28,6 +28,8 @@ _VERDICTS = {"ACCEPT": "green", "SKIP": "bright_black", "QUARANTINE": "red"}
 _STATES = {"ok": "green", "note": "yellow", "broken": "red"}
 _STYLES = {"outlined": "green", "partly outlined": "yellow", "missed": "red"}
 
+_UNFOLDED = 10_000  # columns where no person looks: a line that a program searches stays whole
+
 
 def progress_bar() -> Progress:
     """An empty progress bar on standard error, with the time that is left."""
@@ -84,7 +86,8 @@ def print_series(run: InspectRecord) -> None:
             " x ".join(f"{length:.3g}" for length in series.spacing_mm or ()),
             Text.assemble(series.place, (f"\n{remark}", "italic") if remark else ""),
         )
-    Console().print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=_UNFOLDED)).print(table)
 
 
 def print_scans(run: PrepareRecord) -> None:

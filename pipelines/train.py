@@ -199,6 +199,9 @@ def following(trainer: Any, evaluator: Any) -> Iterator[list[dict[str, float]]]:
         def validated(engine: Any) -> None:
             metrics = {name: float(value) for name, value in engine.state.metrics.items()}
             history.append({"epoch": float(trainer.state.epoch), **metrics})
+            if not bar.console.is_terminal:  # a log has no bar, and is to tell that there is progress
+                epochs = f"epoch {trainer.state.epoch} of {trainer.state.max_epochs}"
+                bar.console.print(f"{epochs}: voxel AP of planted anomalies {metrics['voxel_ap']:.3f}")
 
         trainer.add_event_handler(Events.ITERATION_COMPLETED, step)
         evaluator.add_event_handler(Events.COMPLETED, validated)

@@ -13,13 +13,16 @@
 
   const stored = (number, part) => document.getElementById(`view-${number}-${part}`);
 
+  // the twin is shown alone
+  const scoreOpacity = () => (twin.checked ? 0 : Number(opacity.value));
+
   function looks(number) {
     const gray = { colormap: "gray", cal_min: 0, cal_max: 1 };
     const threshold = Number(stored(number, "score").dataset.threshold);
     return {
       image: gray,
       twin: { ...gray, opacity: Number(twin.checked) },
-      score: { colormap: "inferno", opacity: Number(opacity.value), cal_min: threshold, cal_max: 1 },
+      score: { colormap: "inferno", opacity: scoreOpacity(), cal_min: threshold, cal_max: 1 },
     };
   }
 
@@ -30,13 +33,18 @@
   }
 
   async function start() {
-    viewer = new niivue.Niivue({ isRadiologicalConvention: true, dragAndDropEnabled: false, logLevel: "error" });
+    viewer = new niivue.Niivue({
+      isRadiologicalConvention: true, dragAndDropEnabled: false, logLevel: "error", crosshairWidth: 0.5, crosshairGap: 6,
+      multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
+    });
     viewer.onLocationChange = tell;
     await viewer.attachToCanvas(canvas);
     viewer.setSliceType(viewer.sliceTypeMultiplanar);
   }
 
   async function load(number) {
+    twin.disabled = stored(number, "twin") === null;
+    if (twin.disabled) twin.checked = opacity.disabled = false;
     const look = looks(number);
     const parts = Object.keys(look).filter((part) => stored(number, part) !== null);
     const volumes = [];
@@ -52,13 +60,12 @@
     layers = parts;
     for (const volume of volumes) viewer.addVolume(volume);
     shown = number;
-    twin.disabled = !parts.includes("twin");
     dialog.dataset.dims = volumes[0].hdr.dims.slice(1, 4).join("x");
     dialog.dataset.volumes = viewer.volumes.length;
   }
 
   function go(mm) {
-    viewer.scene.crosshairPos = mm === undefined ? [0.5, 0.5, 0.5] : viewer.mm2frac(mm.split(" ").map(Number));
+    viewer.scene.crosshairPos = mm === undefined ? [0.5, 0.5, 0.5] : viewer.mm2frac(mm.split(" ").map(Number), 0, true);
     viewer.drawScene();
     viewer.createOnLocationChange();
   }
@@ -108,8 +115,12 @@
     event.preventDefault();
     viewer.moveCrosshairInVox(...steps[event.key]);
   });
-  opacity.addEventListener("input", () => fade("score", Number(opacity.value)));
-  twin.addEventListener("change", () => fade("twin", Number(twin.checked)));
+  opacity.addEventListener("input", () => fade("score", scoreOpacity()));
+  twin.addEventListener("change", () => {
+    opacity.disabled = twin.checked;
+    fade("twin", Number(twin.checked));
+    fade("score", scoreOpacity());
+  });
   for (const button of buttons) button.addEventListener("click", () => open(button));
   const named = buttons.find((button) => location.hash === `#view-${button.dataset.view}`);
   if (named !== undefined) open(named);

@@ -42,6 +42,7 @@ def test_a_drive_of_all_sorts(tmp_path):
     table = run(tmp_path)
     assert table.exit_code == 3
     assert "2 ACCEPT, 1 SKIP, 2 QUARANTINE" in table.output
+    assert str(tmp_path / "scan.nii.gz") in table.output  # whole, however long
 
 
 def test_gaps_are_accepted_when_asked_for_and_told(tmp_path):

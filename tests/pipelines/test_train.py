@@ -94,6 +94,7 @@ def test_ctrl_c_leaves_what_the_same_command_with_resume_goes_on_from(scans, tmp
     done = CliRunner().invoke(app, [*arguments, "--resume", "--json"])
     assert done.exit_code == 3, done.stderr  # one file was refused
     assert [row["epoch"] for row in json.loads(done.stdout)["history"]] == [2]
+    assert "epoch 2 of 2: voxel AP of planted anomalies" in done.stderr
 
 
 def test_a_bundle_is_not_written_over(trained, scans):

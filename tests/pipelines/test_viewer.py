@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from bright import AFFINE, BrightIsAbnormal, head
 from browser import Page, chromium
+from scipy.spatial.transform import Rotation
 
 from data_prep import Case, Volume
 from pipelines import examine, shown, viewer
@@ -71,6 +72,19 @@ def test_a_click_on_a_region_leads_there(small: Page) -> None:
     assert (small.errors, small.requests) == ([], [])
 
 
+def test_a_region_of_an_oblique_scan_is_where_the_finding_says(page: Page, tmp_path: Path) -> None:
+    turned = AFFINE.copy()
+    turned[:3, :3] = Rotation.from_euler("xyz", (12, -9, 20), degrees=True).as_matrix() @ AFFINE[:3, :3]
+    ill = result("oblique", lesion=True, affine=turned)
+    page.look()
+    page.open(write(tmp_path / "report.html", [ill]))
+    page.click("button[data-mm]")
+    page.until(READY)
+    assert ill.finding is not None
+    np.testing.assert_allclose(at(page), ill.finding.lesions[0].centroid_mm, atol=1.5)
+    assert page.evaluate(PLACE).endswith("score 0.80")
+
+
 def test_the_keyboard_is_enough(small: Page) -> None:
     small.evaluate("document.querySelector('#case-2 button[data-mm]').focus()")
     small.press("Enter")
@@ -91,6 +105,7 @@ def test_a_healthy_case_opens_in_its_middle(small: Page) -> None:
     np.testing.assert_allclose(at(small), (AFFINE @ [19.5, 23.5, 4.5, 1])[:3], atol=6.5)
     assert small.evaluate("document.querySelectorAll('#viewer nav button').length") == 0
     small.click("#viewer input[type=checkbox]")
+    assert small.evaluate("document.querySelector('#viewer input[type=range]').disabled")
     small.click("#viewer form button")
     small.until("!document.getElementById('viewer').open")
     assert small.errors == []

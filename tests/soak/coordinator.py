@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import typer
+
 from pipelines.problems import guarded
 
 
@@ -26,4 +28,7 @@ def main(folder: Path, target: str, workers: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    try:
+        sys.exit(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    except typer.Exit as ended:  # of `guarded`, which has said why
+        sys.exit(ended.exit_code)

@@ -6,6 +6,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import settings
+
+settings.register_profile("any machine", deadline=None)  # a busy machine takes longer than 200 ms for an example
+settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLE = ROOT / "bundles" / "brain_flair_healthy_twin"

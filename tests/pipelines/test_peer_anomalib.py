@@ -74,7 +74,7 @@ def test_slices_beside_an_anomaly_are_not_ranked_and_seeds_are_averaged():
 
 
 def test_on_the_same_bank_both_find_the_same_distances(gathered):
-    pytest.importorskip("anomalib", reason="the extra [anomalib] is not installed")
+    pytest.importorskip("anomalib.models", reason="the extra [anomalib] is not installed")
     _, (method, features, examined) = gathered
     told = peer.compare(method, features, examined, ratio=0.25, seed=0)
     assert told["bank"] == 15

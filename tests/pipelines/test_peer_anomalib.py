@@ -10,6 +10,7 @@ import typer
 from conftest import phantom
 from typer.testing import CliRunner
 
+from anomaly.methods.patchcore import PatchCore
 from pipelines import peer_anomalib as peer
 
 
@@ -22,13 +23,17 @@ def gathered(tmp_path_factory, bundle):
         nib.save(image, folder / f"{section}.nii.gz")
     listed = {section: [{"image": f"{section}.nii.gz"}] for section in ("training", "validation", "test")}
     (folder / "dataset.json").write_text(json.dumps(listed))
-    return folder, peer.gather(bundle, folder / "dataset.json", copies=2)
+    return folder, peer.gather(bundle, folder / "dataset.json")
 
 
 def test_validation_comes_healthy_and_planted_and_training_gives_features(gathered):
     _, (method, features, examined) = gathered
     assert features.shape == (60, method.channels)
-    assert [bool(one.truth.any()) for one in examined] == [False, True, True]
+    assert [(one.planted, bool(one.truth.any())) for one in examined] == [
+        ("healthy", False),
+        ("held_out_families", True),
+        ("families", True),
+    ]
     healthy, first, second = (one.image for one in examined)
     planted = torch.as_tensor(examined[1].truth)
     assert (first - healthy).abs()[0, 0][planted].mean() > 0.02
@@ -36,27 +41,48 @@ def test_validation_comes_healthy_and_planted_and_training_gives_features(gather
     assert all(one.maps.shape[-1] == one.image.shape[-1] for one in examined)
 
 
-def test_ours_ranks_by_the_score_of_all_methods(gathered):
+def test_ours_says_what_the_method_says(gathered):
     _, (method, features, examined) = gathered
-    told = peer.ours(method, features, examined, seed=0)
-    body = examined[0].image[0, 0].numpy() > 0.04
-    assert len(told.slices) == 3 * len(list(peer.ranked(body)))
-    assert len(told.voxels[0]) == body.sum()
-    assert 0 < max(told.slices) <= max(voxels.max() for voxels in told.voxels) < 1
-    assert len(told.places[0]) == examined[0].maps[0, 0].numel()
+    filled = PatchCore(method.encoder, size=20)
+    filled.keep(features)
+    for one, told in zip(examined, peer.ours(filled, examined), strict=True):
+        np.testing.assert_allclose(told.voxels, filled(one.image)[0, 0].numpy()[one.body], atol=1e-5)
+        assert len(told.slices) == len(one.levels)
+        assert max(told.slices) <= told.voxels.max()
 
 
-def test_both_say_the_same_of_the_same_features(gathered):
-    pytest.importorskip("anomalib", reason="the extra [anomalib] is not installed")
+def test_slices_beside_an_anomaly_are_not_ranked_and_seeds_are_averaged():
+    body, truth = torch.full((1, 1, 2, 2, 2), 0.5), np.zeros((2, 2, 2), bool)
+    ill = truth.copy()
+    ill[..., 0] = True
+    healthy = peer.Examined(planted="healthy", image=body, truth=truth, maps=body)
+    planted = peer.Examined(planted="a", image=body, truth=ill, maps=body)
+    scores = np.arange(8.0) / 8
+    told = [peer.Told(slices=[0.2, 0.4], voxels=scores, places=scores)]
+    told.append(peer.Told(slices=[0.3, 0.0], voxels=scores, places=scores))  # the second slice would be the lowest
+    assert peer.aurocs([healthy, planted], told, "a")["slice_auroc"] == 0.5
+    runs = []
+    for seed, ours in enumerate((0.6, 0.8)):
+        figures = {"healthytwin": {"slice_auroc": ours}, "anomalib": {"slice_auroc": 0.65}}
+        figures["difference"] = {"slice_auroc": ours - 0.65}
+        figures["healthytwin_on_anomalibs_bank"] = figures["anomalib"]
+        runs.append({"ratio": 0.1, "seed": seed, "planted": {"a": figures}})
+    (row,) = peer.summary(runs)
+    assert row["difference"]["slice_auroc"] == pytest.approx(0.05)
+    assert row["largest_difference_of_a_seed"]["slice_auroc"] == pytest.approx(0.15)
+    assert row["range_of_ours_over_seeds"]["slice_auroc"] == pytest.approx(0.2)
+
+
+def test_on_the_same_bank_both_find_the_same_distances(gathered):
+    pytest.importorskip("anomalib.models", reason="the extra [anomalib] is not installed")
     _, (method, features, examined) = gathered
-    told = peer.compare(method, features.repeat(10, 1), examined, seed=0)
-    assert told["spearman_of_distances"] > 0.99
-    assert told["difference"]["slice_auroc"] == pytest.approx(
-        told["healthytwin"]["slice_auroc"] - told["anomalib"]["slice_auroc"]
-    )
-    assert told["anomalib_distances_mapped_as_ours"]["voxel_auroc"] == pytest.approx(
-        told["healthytwin"]["voxel_auroc"], abs=0.02
-    )
+    told = peer.compare(method, features, examined, ratio=0.25, seed=0)
+    assert told["bank"] == 15
+    assert told["spearman_on_the_same_bank"] > 0.999
+    for found in told["planted"].values():
+        assert found["difference"]["voxel_auroc"] == pytest.approx(
+            found["healthytwin"]["voxel_auroc"] - found["anomalib"]["voxel_auroc"]
+        )
 
 
 def test_without_anomalib_the_remedy_is_said(gathered, monkeypatch, tmp_path):

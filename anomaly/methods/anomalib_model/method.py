@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from monai.data import MetaTensor
 from torch import Tensor, nn
 
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # of each channel, as backbones expect
@@ -98,7 +99,7 @@ class AnomalibModel(nn.Module):
         self.span.copy_((highest - self.lowest).clamp(min=1e-6))
 
     def prepared(self, image: Tensor) -> Tensor:
-        """`(B, 3, size, size)` of `image`, `(B, 1, h, w)` in [0, 1], as backbones expect.
+        """`(B, 3, size, size)` of `image`, `(B, 1, h, w)` in [0, 1], as backbones expect; never a MetaTensor.
 
         Raises:
             ValueError: `image` is no batch of slices.
@@ -106,8 +107,9 @@ class AnomalibModel(nn.Module):
         if image.dim() != 4 or image.shape[1] != 1:
             msg = f"slices (B, 1, h, w) are needed, got {tuple(image.shape)}; volumes go through SliceWise"
             raise ValueError(msg)
+        plain = image.as_tensor() if isinstance(image, MetaTensor) else image
         mean, std = (torch.tensor(values, device=image.device)[:, None, None] for values in _IMAGENET.values())
-        return (_resized(image, (self.size, self.size)) - mean) / std
+        return (_resized(plain, (self.size, self.size)) - mean) / std
 
 
 def _resized(image: Tensor, size: Iterable[int]) -> Tensor:

@@ -65,14 +65,10 @@ class PatchCore(nn.Module):
     def judge(self, maps: Tensor, image: Tensor) -> dict[str, Tensor]:
         """What `explain` says of an image whose `features` are known."""
         nearest = self.distances(self._flat(maps)).reshape(maps.shape[0], 1, *maps.shape[2:])
-        distance = self.spread(nearest, image)
-        return {"score": distance / (distance + self.scale), "distance": distance}
-
-    def spread(self, nearest: Tensor, image: Tensor) -> Tensor:
-        """Distances of the features' places, `(B, 1, *places)`, interpolated to the image, `(B, 1, *spatial)`."""
         padded = pad_to_multiple(image, self.stride)
         mode = "trilinear" if self.spatial_dims == 3 else "bilinear"
-        return crop_as(F.interpolate(nearest, size=padded.shape[2:], mode=mode, align_corners=False), image)
+        distance = crop_as(F.interpolate(nearest, size=padded.shape[2:], mode=mode, align_corners=False), image)
+        return {"score": distance / (distance + self.scale), "distance": distance}
 
     @torch.no_grad()
     def features(self, image: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from collections import namedtuple
 
 import pytest
 import torch
+from monai.data import MetaTensor
 from monai.utils import set_determinism
 from torch import nn
 
@@ -90,6 +91,9 @@ def test_volumes_go_slice_by_slice():
     score = SliceWise(method, batch=2)(volume)
     assert score.shape == volume.shape
     torch.testing.assert_close(score[..., 3], method(volume[..., 3]))
+    again = SliceWise(method, batch=2)(MetaTensor(volume))
+    assert type(method.model.seen) is torch.Tensor, "foreign code cuts it up in ways that MetaTensor refuses"
+    torch.testing.assert_close(torch.as_tensor(again), score)
 
 
 def test_a_constant_map_is_no_division_by_zero():

@@ -59,6 +59,8 @@ def verdict(record: BenchmarkRecord) -> str:
     elif twin is not None:
         behind = cell(twin.behind_best[record.ranked_by])
         words.append(f"**HealthyTwin is not first by {heading}**: {best.title} is ahead by {behind}.")
+    if twin is not None and "--bundle" in record.provenance["command"]:
+        words.append("HealthyTwin is a bundle that was trained before; the others were trained here.")
     if (search := done.get("anogan")) is not None and search.over_healthy_twin is not None:
         words.append(f"AnoGAN takes {search.over_healthy_twin:,.1f} times HealthyTwin's time for a volume.")
     return " ".join(words)

@@ -269,6 +269,9 @@ def test_the_page_of_leaderboards_says_what_the_records_say(measured):
     assert f"**HealthyTwin is not first by Voxel AP**: {first.title} is ahead by {ahead}" in verdict(twin)
     twin.rows[0], twin.rows[1] = first.model_copy(update={"method": "healthy_twin"}), second
     assert verdict(twin).startswith(f"HealthyTwin is first by Voxel AP; {second.title} is behind by {ahead}")
+    assert "trained before" not in verdict(twin)
+    given = twin.model_copy(update={"provenance": record.provenance | {"command": "healthytwin benchmark --bundle b"}})
+    assert "HealthyTwin is a bundle that was trained before" in verdict(given)
     search = second.model_copy(update={"method": "anogan", "over_healthy_twin": 12.34})
     assert "AnoGAN takes 12.3 times HealthyTwin's time" in verdict(twin.model_copy(update={"rows": [first, search]}))
 

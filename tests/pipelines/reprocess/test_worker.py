@@ -37,7 +37,8 @@ def test_all_outputs_of_a_dicom_series_agree(bench: Bench, source: Path) -> None
     assert [outcome.state for outcome in bench.work(source)] == [State.DONE] * 3
     folder, row = folder_of(bench, kind="dicom", lesions=1)
     assert {path.name for path in folder.iterdir()} == {*row["outputs"].values(), MANIFEST}
-    assert set(row["outputs"]) == {"mask", "score", "finding", "picture", "view", "view_score", "seg", "sr"}
+    views = {"view", "view_score", "view_twin"}
+    assert set(row["outputs"]) == {"mask", "score", "finding", "picture", *views, "seg", "sr"}
     mask = nib.load(folder / row["outputs"]["mask"])
     seg = hd.seg.segread(folder / row["outputs"]["seg"])
     volume = seg.get_volume(combine_segments=False, segment_numbers=[1])

@@ -196,7 +196,7 @@ def peer_anomalib(
             method, features, examined = gather(root, data)
             settings = [(ratio, seed) for ratio in _RATIOS for seed in range(seeds)]
             runs = [compare(method, features, examined, ratio=ratio, seed=seed) for ratio, seed in settings]
-        ill = [(one.planted, one.truth[..., level].any()) for one in examined for level in one.levels]
+        ill = [(one.planted, bool(one.truth[..., level].any())) for one in examined for level in one.levels]
         groups = dict.fromkeys(one.planted for one in examined)
         rows = summary(runs)
         result = {

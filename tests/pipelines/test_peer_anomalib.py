@@ -85,6 +85,30 @@ def test_on_the_same_bank_both_find_the_same_distances(gathered):
         )
 
 
+def test_the_command_writes_what_was_found(gathered, monkeypatch, tmp_path):
+    figures = {"slice_auroc": 0.6, "voxel_auroc": 0.7}
+    names = ("healthytwin", "anomalib", "healthytwin_on_anomalibs_bank", "difference")
+
+    def found(*_, ratio, seed):
+        return {"ratio": ratio, "seed": seed, "planted": {"families": dict.fromkeys(names, figures)}}
+
+    monkeypatch.setattr(peer, "gather", lambda *_: gathered[1])
+    monkeypatch.setattr(peer, "compare", found)
+    monkeypatch.setattr(peer, "version", lambda _: "0")
+    monkeypatch.setattr("anomaly.methods.anomalib_model.require_anomalib", lambda: None)
+    app = typer.Typer()
+    app.command()(peer.peer_anomalib)
+    done = CliRunner().invoke(app, ["heads", "-o", str(tmp_path / "out.json"), "--seeds", "2"])
+    assert done.exit_code == 0, done.stderr
+    assert "10% of the features kept, families: slice AUROC healthytwin 0.600, anomalib 0.600" in done.stdout
+    told = json.loads((tmp_path / "out.json").read_text())
+    assert [(run["ratio"], run["seed"]) for run in told["runs"]] == [(0.1, 0), (0.1, 1), (0.25, 0), (0.25, 1)]
+    examined = gathered[1][2]
+    for one in examined:
+        ill = sum(one.truth[..., level].any() for level in one.levels)
+        assert told["slices"][one.planted] == (len(one.levels) if one.planted == "healthy" else ill)
+
+
 def test_without_anomalib_the_remedy_is_said(gathered, monkeypatch, tmp_path):
     def refuse():
         raise ImportError("pip install 'healthytwin[anomalib]'")

@@ -11,6 +11,13 @@ from data_prep.errors import InputError
 SECTIONS = ("test", "validation", "training")
 
 
+def datalist_at(source: Path) -> Path | None:
+    """The datalist that `source` is or, as `dataset.json`, holds; None: it is something else. It need not be there."""
+    inside = source / "dataset.json"
+    path = inside if inside.is_file() else source
+    return path if path.suffix == ".json" else None
+
+
 def read_datalist(path: Path, section: str | None = None) -> list[dict[str, Any]]:
     """The entries of one section, each with a string `image`.
 

@@ -7,7 +7,7 @@ from dataclasses import Field, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from data_prep.datalist import read_datalist
+from data_prep.datalist import datalist_at, read_datalist
 from data_prep.discovery import discover
 from data_prep.errors import InputError
 from data_prep.locate import series_at
@@ -79,12 +79,10 @@ def list_cases(
         InputError: MISSING_FILE, or BAD_DATALIST.
     """
     source = Path(source)
-    if source.is_dir() and (source / "dataset.json").is_file():
-        source = source / "dataset.json"
-    if source.suffix == ".json":
-        if not source.exists():
-            raise InputError(source, "MISSING_FILE", "there is no such file")
-        return unique_names(_from_entry(source, entry, allow_gaps) for entry in read_datalist(source, section))
+    if (datalist := datalist_at(source)) is not None:
+        if not datalist.exists():
+            raise InputError(datalist, "MISSING_FILE", "there is no such file")
+        return unique_names(_from_entry(datalist, entry, allow_gaps) for entry in read_datalist(datalist, section))
     if source.is_file() and not is_archive(source):
         return [_at(source, allow_gaps)]
     found = list(discover(source, allow_gaps=allow_gaps, modalities=modalities, workers=workers))

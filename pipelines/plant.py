@@ -96,13 +96,15 @@ def plant(
 def _learned_from(source: Path, section: str | None) -> dict[str, list[dict[str, Any]]]:
     """The entries of training and validation, but for the section that was planted in; none where none was named."""
     from data_prep import InputError, list_cases
+    from data_prep.datalist import datalist_at
 
     kept: dict[str, list[dict[str, Any]]] = {}
+    if section is None or datalist_at(source) is None:  # a folder has no sections: all of it was planted in
+        return kept
     for name in SECTIONS:
-        if section is None or name == section:
-            continue
-        with suppress(InputError):  # a datalist without that section
-            kept[name] = [listed(case) for case in list_cases(source, name)]
+        if name != section:
+            with suppress(InputError):  # a datalist without that section
+                kept[name] = [listed(case) for case in list_cases(source, name)]
     return kept
 
 

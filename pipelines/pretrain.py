@@ -192,10 +192,11 @@ class _Batches:
 def _gather(sources: Sequence[Path], refused: list[CaseRecord]) -> Iterator[_Source]:
     """Read every volume once; the bad ones are told."""
     from data_prep import list_cases, read_volume, take_fingerprint
+    from data_prep.datalist import datalist_at
 
     for number, place in enumerate(sources):
-        datalist = place.suffix == ".json" or (place / "dataset.json").is_file()
-        cases = [case for case in list_cases(place, "training" if datalist else None) if not case.skipped]
+        section = None if datalist_at(place) is None else "training"
+        cases = [case for case in list_cases(place, section) if not case.skipped]
         good: list[Case] = []
         volumes: list[Volume] = []
         highest = 0

@@ -119,9 +119,10 @@ def divide(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
 def _sections(source: Path) -> tuple[dict[str, list[Case]], list[str]]:
     """The cases by section; "training" alone where nobody divided them."""
     from data_prep import InputError, list_cases
+    from data_prep.datalist import datalist_at
 
-    datalist = source / "dataset.json" if (source / "dataset.json").is_file() else source
-    if datalist.suffix != ".json":
+    datalist = datalist_at(source)
+    if datalist is None:
         return {"training": [case for case in list_cases(source) if not case.skipped]}, []
     training = list_cases(datalist, "training")
     try:

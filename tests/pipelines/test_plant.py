@@ -80,6 +80,19 @@ def test_what_is_learned_from_stays_in_the_datalist(healthytwin, healthy, tmp_pa
     assert "validation" not in json.loads((tmp_path / "cohort" / "dataset.json").read_text())
 
 
+def test_a_folder_has_no_scans_that_are_learned_from(healthytwin, healthy, tmp_path):
+    (healthy / "dataset.json").unlink()
+    arguments = ["-o", tmp_path / "cohort", "--families", "shift", "--section", "held_out"]
+    assert healthytwin("plant", healthy, *arguments).exit_code == 0
+    assert list(json.loads((tmp_path / "cohort" / "dataset.json").read_text())) == [
+        "name",
+        "families",
+        "radius",
+        "seed",
+        "test",
+    ]
+
+
 def test_a_bad_scan_is_named_and_the_rest_is_done(healthytwin, healthy, tmp_path):
     (healthy / "b.nii.gz").write_bytes(b"no image")
     done = healthytwin("plant", healthy, "-o", tmp_path / "cohort", "--families", "shift")

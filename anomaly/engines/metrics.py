@@ -17,7 +17,7 @@ from anomaly.metrics.bootstrap import image_auroc, interval, resample_patients
 from anomaly.metrics.cohort import threshold_free
 from anomaly.metrics.histogram import ScoreHistogram
 from anomaly.scoring.lesions import find_lesions
-from anomaly.scoring.score import BOX_FRACTION, image_score
+from anomaly.scoring.score import box_of, box_score
 
 Array = np.ndarray
 _RESAMPLES = 1000
@@ -74,7 +74,7 @@ class CohortMetrics:
             row["patient"] = str(item.get("patient", item["case"]))
             row["p_value"] = self.calibration.p_value(row["score"])
             if "label" in item:
-                box = tuple(slice(*map(int, ends)) for ends in item.get(self.box_key, ()))
+                box = box_of(item, self.box_key)
                 truth = convert_to_numpy(item["label"])[0] > 0
                 row |= self._measure(result["pred"], truth, box)
                 if "subtraction" in result:
@@ -104,7 +104,7 @@ class CohortMetrics:
             "voxels": [int((mask > 0)[truth].sum()), int(mask.sum()), int(truth.sum())],
             "lesion_ml": float(truth.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000),
             "mask_ml": float(mask.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000),
-            **({"box_score": image_score(scores, np.ones_like(truth), fraction=BOX_FRACTION)} if box else {}),
+            **({"box_score": box_score(scores)} if box else {}),
         }
 
     def _finish(self, engine: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -13,7 +14,7 @@ Array = np.ndarray
 _Image = TypeVar("_Image", np.ndarray, "Tensor")
 _AIR = 0.04  # normalised intensity below which a voxel is background
 TOP_FRACTION = 0.002
-BOX_FRACTION = 0.01  # of the voxels of an organ's box; of a left ventricle's about 4 ml
+_BOX_FRACTION = 0.01  # of the voxels of an organ's box; of a left ventricle's about 4 ml
 
 
 def foreground(image: _Image) -> _Image:
@@ -35,3 +36,17 @@ def image_score(score_map: Array, body: Array, *, fraction: float = TOP_FRACTION
         return 0.0
     count = max(1, round(fraction * scores.size))
     return float(np.partition(scores, -count)[-count:].mean())
+
+
+def box_of(item: Mapping[Any, Any], key: str | None) -> tuple[slice, ...]:
+    """The box `[[start, stop], ...]`, in the source's voxels, that an item has under `key`; empty: it has none."""
+    return tuple(slice(*map(int, ends)) for ends in item.get(key, ()))
+
+
+def box_score(scores: Array) -> float:
+    """The score of an organ's box: the mean of its highest 1 %, in [0, 1].
+
+    Args:
+        scores: of the voxels in the box, any shape, in [0, 1].
+    """
+    return image_score(scores, np.ones(scores.shape, dtype=bool), fraction=_BOX_FRACTION)

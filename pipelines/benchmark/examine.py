@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from anomaly.engines import AnomalyEvaluator, CalibrationHandler
 from anomaly.metrics import CaseMeasures, measure_case
-from anomaly.scoring import Calibration, find_lesions, foreground, image_score
-from anomaly.scoring.score import BOX_FRACTION
+from anomaly.scoring import Calibration, find_lesions, foreground
+from anomaly.scoring.score import box_of, box_score
 from pipelines.console import progress
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def examine(
 
     def collect(engine: Any) -> None:
         for item, result in zip(engine.state.batch, engine.state.output, strict=True):
-            box = tuple(slice(*map(int, ends)) for ends in item.get(box_key, ()))
+            box = box_of(item, box_key)
             _collect(examined, item, result, calibration, box=box, picture=item["case"] in shown)
 
     loader = DataLoader(dataset, batch_size=1, num_workers=0)
@@ -167,7 +167,7 @@ def _collect(
             affine=affine,
             case=item["case"],
             patient=str(item.get("patient", item["case"])),
-            score=image_score(inside, np.ones_like(inside, bool), fraction=BOX_FRACTION) if box else whole,
+            score=box_score(inside) if box else whole,
             alarm=calibration.is_abnormal(whole),
         )
     )

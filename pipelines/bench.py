@@ -17,6 +17,7 @@ import typer
 
 from pipelines.bundles import find_bundle, load
 from pipelines.files import writable_folder, write_whole
+from pipelines.options import Debug
 from pipelines.problems import guarded
 from pipelines.provenance import commit, machine
 
@@ -84,7 +85,7 @@ def bench(
     bundle: Annotated[Path | None, typer.Option(help="The bundle to time.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/inference.json"),
-    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Time the examination of a 256 x 256 x 24 volume against the bare network, in one run."""
     with guarded(debug=debug):

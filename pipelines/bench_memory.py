@@ -12,6 +12,7 @@ import typer
 
 from pipelines.bundles import find_bundle, load
 from pipelines.files import writable_folder, write_whole
+from pipelines.options import Debug
 from pipelines.problems import guarded
 from pipelines.provenance import provenance
 
@@ -40,7 +41,7 @@ def large_volume(shape: tuple[int, int, int] = SHAPE, spacing: tuple[float, floa
 def bench_memory(
     bundle: Annotated[Path | None, typer.Option(help="The bundle to run.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/memory.json"),
-    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Examine one volume of 512 x 512 x 600 voxels on the CPU, and tell the peak of the process's memory."""
     with guarded(debug=debug):

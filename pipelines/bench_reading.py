@@ -16,6 +16,7 @@ import numpy as np
 import typer
 
 from pipelines.files import writable_folder, write_whole
+from pipelines.options import Debug
 from pipelines.problems import guarded
 from pipelines.provenance import commit, machine
 
@@ -54,7 +55,7 @@ def measure_reading(folder: Path, *, repeats: int) -> dict[str, list[float]]:
 def bench(
     repeats: Annotated[int, typer.Option("-n", "--repeats", min=1, help="Runs to take the median of.")] = 5,
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/reading.json"),
-    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Read a 200-slice series with every check and hash, against SimpleITK's reader, in one run."""
     with guarded(debug=debug), tempfile.TemporaryDirectory() as name:

@@ -15,8 +15,10 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from pipelines.bench_rerun import COMMAND
 from pipelines.bundles import find_bundle
 from pipelines.files import writable_folder, write_whole
+from pipelines.options import Debug
 from pipelines.problems import CommandError, guarded
 from pipelines.provenance import provenance
 from pipelines.tree_memory import TreeMemory
@@ -24,7 +26,6 @@ from pipelines.tree_memory import TreeMemory
 _BARE = (
     "import sys; from pathlib import Path; from pipelines.bench_reprocess import bare; bare(*map(Path, sys.argv[1:]))"
 )
-_COMMAND = "from pipelines.cli import main; main()"
 _FEW = 4  # at a quarter of the jobs memory is looked at first
 
 
@@ -89,7 +90,7 @@ def time_reprocess(source: Path, archive: Path, bundle: Path) -> tuple[float, Tr
     Raises:
         CommandError: it did not do all jobs.
     """
-    command = [sys.executable, "-c", _COMMAND, "reprocess", source, "-o", archive, "--bundle", bundle, "--workers", "1"]
+    command = [*COMMAND, "reprocess", source, "-o", archive, "--bundle", bundle, "--workers", "1"]
     started = time.perf_counter()
     run = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL)
     memory = TreeMemory(run.pid, lambda: _published(archive))
@@ -108,7 +109,7 @@ def bench_reprocess(
     bundle: Annotated[Path | None, typer.Option(help="The bundle to run.")] = None,
     beside: Annotated[str, typer.Option(help="What else ran on the machine, for the record.")] = "nothing",
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/reprocess.json"),
-    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Time `reprocess` with one worker against its parts one after the other, and watch its memory.
 

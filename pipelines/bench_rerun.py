@@ -17,6 +17,7 @@ import typer
 
 from pipelines.bundles import find_bundle
 from pipelines.files import writable_folder, write_whole
+from pipelines.options import Debug
 from pipelines.problems import guarded
 from pipelines.provenance import provenance
 
@@ -120,7 +121,7 @@ def bench_rerun(
     repeats: Annotated[int, typer.Option("-n", "--repeats", min=1, help="Second runs.")] = 3,
     bundle: Annotated[Path | None, typer.Option(help="The bundle of the archive.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/rerun.json"),
-    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Fill an archive, and time `healthytwin reprocess` on it once more.
 

@@ -18,6 +18,7 @@ import numpy as np
 import typer
 
 from pipelines.files import writable_folder, write_whole
+from pipelines.options import Debug
 from pipelines.problems import guarded
 from pipelines.provenance import commit, machine
 
@@ -88,7 +89,7 @@ def bench(
     ),
     repeats: Annotated[int, typer.Option("-n", "--repeats", min=1, help="Runs to take the median of.")] = 3,
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/scanning.json"),
-    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Scan single-slice files: seconds against a bare pydicom loop, memory for ten times the files."""
     with guarded(debug=debug), tempfile.TemporaryDirectory() as name:

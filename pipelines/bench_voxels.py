@@ -13,6 +13,7 @@ import typer
 
 from pipelines.bench_memory import peak_mib
 from pipelines.files import writable_folder, write_whole
+from pipelines.options import Debug
 from pipelines.problems import guarded
 from pipelines.provenance import provenance
 
@@ -54,7 +55,7 @@ def exact(voxels: int) -> float:
 def bench_voxels(
     voxels: Annotated[int, typer.Option(min=COMPARED, help="How many, in the largest run.")] = 1_000_000_000,
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/voxels.json"),
-    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Count ever more voxels, tell by how much memory has grown, then compare with scikit-learn."""
     with guarded(debug=debug):

@@ -14,7 +14,8 @@ import typer
 
 from pipelines.bundles import find_bundle
 from pipelines.files import printable, writable_folder, write_whole
-from pipelines.peer_features import HEALTHY, Examined, flat, gather
+from pipelines.options import Debug
+from pipelines.peer_features import HEALTHY, Examined, gather
 from pipelines.problems import CommandError, guarded
 from pipelines.provenance import provenance
 
@@ -51,7 +52,7 @@ def ours(method: PatchCore, examined: Sequence[Examined]) -> list[Told]:
     for one in examined:
         score, body = method.judge(one.maps, one.image)["score"][0, 0].numpy(), one.body
         slices = [image_score(score[..., level], body[..., level]) for level in one.levels]
-        told.append(Told(slices=slices, voxels=score[body], places=method.distances(flat(one.maps)).numpy()))
+        told.append(Told(slices=slices, voxels=score[body], places=method.distances(method.flat(one.maps)).numpy()))
     return told
 
 
@@ -179,7 +180,7 @@ def peer_anomalib(
         "bundles/brain_flair_healthy_twin"
     ),
     seeds: Annotated[int, typer.Option(min=1, help="Coresets of both, each from another seed.")] = 3,
-    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Fill both banks with the same features, let both rank the same slices, and write the difference."""
     with guarded(debug=debug):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.benchmark.cohort import LEAST_BODY
 from pipelines.console import progress
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 HEALTHY = "healthy"
 _MOST = 60  # features of each healthy run, drawn at random
-_LEAST_BODY = 0.05  # part of a slice that must be body, to be ranked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Examined:
     @property
     def levels(self) -> list[int]:
         """The slices that hold enough body."""
-        return np.flatnonzero(self.body.mean(axis=(0, 1)) >= _LEAST_BODY).tolist()
+        return np.flatnonzero(self.body.mean(axis=(0, 1)) >= LEAST_BODY).tolist()
 
 
 def gather(bundle: Path, data: Path) -> tuple[PatchCore, Tensor, list[Examined]]:
@@ -84,7 +84,7 @@ def gather(bundle: Path, data: Path) -> tuple[PatchCore, Tensor, list[Examined]]
     with progress(len(training) + len(validation), "features") as begin:
         for run in training:
             begin(run["case"])
-            found = flat(method.features(_batch(prepare(run)["image"])))
+            found = method.flat(method.features(_batch(prepare(run)["image"])))
             features.append(found[torch.randperm(len(found), generator=draws)[:_MOST]])
         for run in validation:
             begin(run["case"])
@@ -95,11 +95,6 @@ def gather(bundle: Path, data: Path) -> tuple[PatchCore, Tensor, list[Examined]]
                 image, truth = _batch(item["image"]), item["mask"].numpy()[0] > 0
                 examined.append(Examined(planted=name, image=image, truth=truth, maps=method.features(image)))
     return method, torch.cat(features), examined
-
-
-def flat(maps: Tensor) -> Tensor:
-    """`(1, channels, *places)` as `(n, channels)`."""
-    return maps[0].flatten(1).T
 
 
 def _batch(image: Tensor) -> Tensor:

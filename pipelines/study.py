@@ -21,6 +21,7 @@ from pipelines.bundles import find_bundle
 from pipelines.evaluate import evaluate
 from pipelines.files import writable_folder, write_whole
 from pipelines.new_bundle import Plan, write_bundle
+from pipelines.options import Debug
 from pipelines.problems import guarded
 from pipelines.provenance import commit, provenance
 from pipelines.train import train
@@ -188,7 +189,7 @@ def main(
     patients: Annotated[str, typer.Option(help="Numbers of patients, for transfer.")] = "5,10,20",
     steps: Annotated[int, typer.Option(min=1, help="Of each of four epochs.")] = 75,
     like: Annotated[Path | None, typer.Option(metavar="DIR", help="The bundle to vary.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Train and measure every variant; what is done already is not done again."""
     with guarded(debug=debug):

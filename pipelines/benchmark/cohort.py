@@ -15,7 +15,7 @@ from pipelines.training_data import TrainingData, gather, write_datalist
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LEAST_BODY = 0.05  # part of a slice that must be body for a method to learn from it
+LEAST_BODY = 0.05  # part of a slice that must be body for a method to learn from it, or to rank it
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Cohort:
         kept = []
         for volume in self.volumes("training"):
             image = volume["image"].as_tensor()
-            kept += [one.clone() for one in image.unbind(-1) if foreground(one.numpy()).mean() >= _LEAST_BODY]
+            kept += [one.clone() for one in image.unbind(-1) if foreground(one.numpy()).mean() >= LEAST_BODY]
         return kept
 
     @cached_property

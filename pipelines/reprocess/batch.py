@@ -11,7 +11,7 @@ from pipelines.problems import CommandError
 from pipelines.reprocess.ahead import Ahead
 from pipelines.reprocess.held import Outcome
 from pipelines.reprocess.leases import LeaseWatch, end_leases, is_suspect
-from pipelines.reprocess.ledger import Ledger, State
+from pipelines.reprocess.ledger import Lease, Ledger, State
 from pipelines.reprocess.plan import Task
 from pipelines.reprocess.process import OUTCOME, READY, AnyWorker, Settings, Target, WorkerProcess, serve
 from pipelines.reprocess.reasons import meaning
@@ -154,8 +154,7 @@ class Batch:
         """End a worker and its leases."""
         self.workers.remove(worker)
         worker.end(kill=True)
-        leases = [lease for lease in self.ledger.leases() if lease.owner == worker.owner]
-        end_leases(self.ledger, leases, most=self.limits.attempts)
+        end_leases(self.ledger, self._leases_of(worker), most=self.limits.attempts)
         self.elsewhere.update(worker.tasks)
         if not worker.ready:
             self._false_starts += 1
@@ -166,16 +165,18 @@ class Batch:
         """End a worker for its oldest case; what else it had is given back."""
         worker.end(kill=True)
         oldest = next(iter(worker.tasks))
-        for lease in self.ledger.leases():
-            if lease.owner == worker.owner and lease.key == oldest:
+        for lease in self._leases_of(worker):
+            if lease.key == oldest:
                 self.ledger.fail(lease, code="TIME_OUT", reason=meaning("TIME_OUT"), most=self.limits.attempts)
         self._give_back(worker)
         self._bury(worker)
 
     def _give_back(self, worker: AnyWorker) -> None:
-        for lease in self.ledger.leases():
-            if lease.owner == worker.owner:
-                self.ledger.give_back(lease, code="STOPPED")
+        for lease in self._leases_of(worker):
+            self.ledger.give_back(lease, code="STOPPED")
+
+    def _leases_of(self, worker: AnyWorker) -> list[Lease]:
+        return [lease for lease in self.ledger.leases() if lease.owner == worker.owner]
 
     def _look_around(self) -> None:
         """Now and then: end workers that take too long, take silent leases over, see what became of others' jobs."""

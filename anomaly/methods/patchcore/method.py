@@ -64,7 +64,7 @@ class PatchCore(nn.Module):
 
     def judge(self, maps: Tensor, image: Tensor) -> dict[str, Tensor]:
         """What `explain` says of an image whose `features` are known."""
-        nearest = self.distances(self._flat(maps)).reshape(maps.shape[0], 1, *maps.shape[2:])
+        nearest = self.distances(self.flat(maps)).reshape(maps.shape[0], 1, *maps.shape[2:])
         padded = pad_to_multiple(image, self.stride)
         mode = "trilinear" if self.spatial_dims == 3 else "bilinear"
         distance = crop_as(F.interpolate(nearest, size=padded.shape[2:], mode=mode, align_corners=False), image)
@@ -99,7 +99,7 @@ class PatchCore(nn.Module):
         draws = torch.Generator().manual_seed(seed)
         parts = []
         for image in images:
-            found = self._flat(self.features(image))
+            found = self.flat(self.features(image))
             parts.append(found[torch.randperm(len(found), generator=draws)[:most].to(found.device)])
         if not parts:
             msg = "there is no healthy image to fill the bank with"
@@ -112,7 +112,7 @@ class PatchCore(nn.Module):
         self.bank.copy_(chosen.repeat(-(-self.size // len(chosen)), 1)[: self.size])
         self.scale.copy_(self.distances(healthy).max().clamp(min=1e-6))
 
-    def _flat(self, maps: Tensor) -> Tensor:
+    def flat(self, maps: Tensor) -> Tensor:
         """`(B, channels, *places)` as `(n, channels)`."""
         return maps.movedim(1, -1).reshape(-1, self.channels)
 

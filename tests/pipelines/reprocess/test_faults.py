@@ -18,8 +18,8 @@ from bright import BrightIsAbnormal
 from pipelines.problems import CommandError
 from pipelines.reprocess.held import Held
 from pipelines.reprocess.ledger import Ledger, State
-from pipelines.reprocess.process import Settings, quietly, work
-from pipelines.reprocess.run import reprocess
+from pipelines.reprocess.process import Settings, Target, quietly, work
+from pipelines.reprocess.run import ReprocessRecord, reprocess
 from pipelines.reprocess.worker import Worker
 from tests.soak.bundle import make_bundle
 
@@ -158,15 +158,16 @@ def die_on_one_case(connection: Any, settings: Settings) -> None:
     work(connection, settings, lambda _stage: None)
 
 
+def run_with(target: Target, source: Path, folder: Path, rules: str, **options: Any) -> ReprocessRecord:
+    """`reprocess` into `folder / "archive"` under the rules of a site file, with another body of its workers."""
+    (folder / "site.yaml").write_text(rules)
+    bundle = make_bundle(folder / "made")
+    return reprocess(source, folder / "archive", bundle=bundle, site=folder / "site.yaml", target=target, **options)
+
+
 def test_a_worker_that_hangs_is_ended_and_its_case_is_done_by_another(source: Path, tmp_path: Path) -> None:
-    (tmp_path / "site.yaml").write_text("limits: {case_seconds: 20, attempts: 100}\noutputs: {picture: false}")
-    run = reprocess(
-        source,
-        tmp_path / "archive",
-        bundle=make_bundle(tmp_path / "made"),
-        site=tmp_path / "site.yaml",
-        target=stop_once,
-    )
+    rules = "limits: {case_seconds: 20, attempts: 100}\noutputs: {picture: false}"
+    run = run_with(stop_once, source, tmp_path, rules)
     assert run.jobs["done"] == 3
     ledger = Ledger.of(tmp_path / "archive")
     assert {attempt["code"] for attempt in ledger.history() if attempt["outcome"] == "failed"} == {"TIME_OUT"}
@@ -174,29 +175,14 @@ def test_a_worker_that_hangs_is_ended_and_its_case_is_done_by_another(source: Pa
 
 
 def test_a_case_that_kills_its_workers_is_quarantined(source: Path, tmp_path: Path) -> None:
-    (tmp_path / "site.yaml").write_text("limits: {attempts: 2}")
-    run = reprocess(
-        source / "b",
-        tmp_path / "archive",
-        bundle=make_bundle(tmp_path / "made"),
-        site=tmp_path / "site.yaml",
-        target=die_on_every_case,
-    )
+    run = run_with(die_on_every_case, source / "b", tmp_path, "limits: {attempts: 2}")
     assert [(refused.code, refused.reason) for refused in run.quarantined] == [
         ("WORKER_DIED", "the worker that had this case ended without a result")
     ]
 
 
 def test_a_case_that_kills_its_workers_takes_no_other_with_it(source: Path, tmp_path: Path) -> None:
-    (tmp_path / "site.yaml").write_text("limits: {attempts: 1}\noutputs: {picture: false}")
-    run = reprocess(
-        source,
-        tmp_path / "archive",
-        bundle=make_bundle(tmp_path / "made"),
-        site=tmp_path / "site.yaml",
-        workers=1,
-        target=die_on_one_case,
-    )
+    run = run_with(die_on_one_case, source, tmp_path, "limits: {attempts: 1}\noutputs: {picture: false}", workers=1)
     assert (run.jobs["done"], [refused.code for refused in run.quarantined]) == (2, ["WORKER_DIED"])
     ledger = Ledger.of(tmp_path / "archive")
     attempts = [(attempt["outcome"], attempt["code"]) for attempt in ledger.history()]

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from pietorch import blend_dst_numpy
 from scipy.ndimage import find_objects, gaussian_filter, map_coordinates
 
-from anomaly.synthesis.shapes import ShapeDrawer, draw_scatter, draw_shape, smooth_noise
+from anomaly.synthesis.shapes import ShapeDrawer, draw_lining, draw_scatter, draw_shape, smooth_noise
 
 Array = np.ndarray
 Family = Callable[[Array, Array, Generator], Array]
@@ -89,6 +89,14 @@ def scattered(image: Array, mask: Array, rng: Generator) -> Array:
     return (1 - opacity) * image + opacity * level
 
 
+def lining(image: Array, mask: Array, rng: Generator) -> Array:
+    """A brighter layer that hides the anatomy, as an infarct beneath the endocardium does."""
+    level = _brighter(image, _level(image, mask), rng)
+    texture = rng.uniform(0, 0.12) * smooth_noise(rng, image.shape, grain=rng.uniform(2, 12))
+    opacity = mask * rng.uniform(0.6, 1.0)
+    return (1 - opacity) * image + opacity * (level + texture)
+
+
 def blur(image: Array, mask: Array, rng: Generator) -> Array:
     """Structure wiped out, the mean kept (or a little raised)."""
     return (1 - mask) * image + mask * _blur(image, rng.uniform(2.0, 5.0)) * rng.uniform(0.9, 1.3)
@@ -111,9 +119,14 @@ def displace(image: Array, mask: Array, rng: Generator) -> Array:
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
-    {f.__name__: f for f in (shift, plateau, cored, foreign, poisson, blur, swap, coarse_noise, displace, scattered)}
+    {
+        f.__name__: f
+        for f in (shift, plateau, cored, foreign, poisson, blur, swap, coarse_noise, displace, scattered, lining)
+    }
 )
-SHAPES: Mapping[str, ShapeDrawer] = MappingProxyType({**dict.fromkeys(FAMILIES, draw_shape), "scattered": draw_scatter})
+SHAPES: Mapping[str, ShapeDrawer] = MappingProxyType(
+    {**dict.fromkeys(FAMILIES, draw_shape), "scattered": draw_scatter, "lining": draw_lining}
+)
 
 
 def _level(image: Array, mask: Array) -> float:

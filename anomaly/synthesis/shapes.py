@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
-from scipy.ndimage import zoom
+from scipy.ndimage import binary_fill_holes, distance_transform_edt, zoom
+from skimage.morphology import isotropic_closing, isotropic_opening
 
 Array = np.ndarray
+OTHER_SLICE = 1000.0  # a slice's distance from the next where a morphology is to stay in-plane
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class Shape:
         grain: size of that noise in voxels, in-plane.
         softness: width of the edge, as a part of the radius.
         seed: of the noise.
+        depth: of the layer along the region's inner border that it keeps to, in voxels; 0: it keeps to none.
     """
 
     lobes: tuple[Ellipsoid, ...]
@@ -38,6 +41,7 @@ class Shape:
     grain: float
     softness: float
     seed: int
+    depth: float = 0.0
 
 
 ShapeDrawer = Callable[..., Shape]
@@ -102,6 +106,39 @@ def draw_scatter(
         softness=rng.uniform(0.2, 0.8),
         seed=int(rng.integers(2**31)),
     )
+
+
+def draw_lining(
+    rng: Generator, region: Array, *, radius: tuple[float, float], slice_ratio: tuple[float, float]
+) -> Shape:
+    """Draw a layer along what the region encloses, as the heart's muscle does its blood.
+
+    Arguments as for `draw_shape`, which draws where the region encloses nothing. Of the largest `radius`, the layer is
+    0.15 to 0.55 deep, and its lobes have 0.5 to 1.5.
+    """
+    depth = max(1.5, rng.uniform(0.15, 0.55) * radius[1])
+    near = region & (to_enclosed(region) <= depth)
+    wide = (0.5 * radius[1], 1.5 * radius[1])
+    shape = draw_shape(rng, near if near.any() else region, radius=wide, slice_ratio=slice_ratio)
+    return replace(shape, depth=depth) if near.any() else shape
+
+
+def to_enclosed(region: Array) -> Array:
+    """How many voxels it is to what the region encloses in the same slice, `(*spatial)` float; far where it is nothing.
+
+    Gaps of the region of up to four voxels do not open it, and holes narrower than three are none.
+    """
+    spacing = (1.0, 1.0, OTHER_SLICE)[: region.ndim]
+    margin = [(4, 4), (4, 4), (0, 0)][: region.ndim]
+    wide = np.pad(region, margin)
+    closed = wide | isotropic_closing(wide, 2, spacing=spacing)
+    slices = np.moveaxis(closed, -1, 0) if region.ndim == 3 else closed[None]
+    filled = np.stack([binary_fill_holes(one) for one in slices])
+    filled = np.moveaxis(filled, 0, -1) if region.ndim == 3 else filled[0]
+    holes = isotropic_opening(filled & ~wide, 1.5, spacing=spacing)[4:-4, 4:-4]
+    if not holes.any():
+        return np.full(region.shape, OTHER_SLICE)
+    return np.asarray(distance_transform_edt(~holes, sampling=spacing))
 
 
 def render_shape(shape: Shape, spatial: Sequence[int]) -> Array:

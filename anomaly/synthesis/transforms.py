@@ -17,14 +17,13 @@ from scipy.ndimage import gaussian_filter
 from skimage.morphology import isotropic_closing, isotropic_dilation
 
 from anomaly.synthesis.families import FAMILIES, SHAPES
-from anomaly.synthesis.shapes import Shape, render_shape
+from anomaly.synthesis.shapes import OTHER_SLICE, Shape, render_shape, to_enclosed
 
 Array = np.ndarray
 _LEAST_CHANGE = 0.05  # mean change inside the mask, in units of normalised intensity; less is not visible
 _TRIES = 8  # draws, until one of them changes something visibly
 _EDGE = 0.35  # soft-mask value from which a voxel counts as abnormal
 _SEEN = 0.03  # smoothed change from which it does; what nobody can see is no truth to learn
-_OTHER_SLICE = 1000.0  # a slice's distance from the next where a morphology is to stay in-plane
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +81,8 @@ def plant(image: Array, plantings: Sequence[Planting], region: Array) -> tuple[A
     image, truth = image.astype(np.float32), np.zeros(image.shape, dtype=np.float32)
     for planting in plantings:
         soft = render_shape(planting.shape, image.shape) * room(region, planting.reach)
+        if planting.shape.depth:
+            soft *= layer(region, planting.shape.depth)
         inside = soft > _EDGE
         if not inside.any():
             continue
@@ -108,13 +109,24 @@ def room(region: Array, reach: float) -> Array:
     """
     if reach <= 0 or not region.any() or region.all():
         return region.astype(np.float32)
-    spacing = (1.0, 1.0, _OTHER_SLICE)[: region.ndim]
+    spacing = (1.0, 1.0, OTHER_SLICE)[: region.ndim]
     closed = region | isotropic_closing(region, reach, spacing=spacing)
     if closed.all():
         return closed.astype(np.float32)
     edge = min(1.0, reach)
     wider = isotropic_dilation(closed, edge, spacing=spacing).astype(np.float32)
     return gaussian_filter(wider, _in_plane(edge, region.ndim), truncate=2.0)
+
+
+def layer(region: Array, depth: float) -> Array:
+    """How far each voxel is in the layer along what a region encloses, `(*spatial)` float32 in [0, 1], soft-rimmed.
+
+    Args:
+        region: `(*spatial)` bool.
+        depth: of the layer in voxels.
+    """
+    inside = np.clip(depth + 0.5 - to_enclosed(region), 0, 1).astype(np.float32)
+    return gaussian_filter(inside, _in_plane(0.7, region.ndim), truncate=2.0)
 
 
 def _in_plane(sigma: float, dims: int) -> tuple[float, ...]:

@@ -5,7 +5,8 @@ import pytest
 from scipy.ndimage import binary_erosion, gaussian_filter, label
 
 from anomaly.synthesis.families import FAMILIES, SHAPES
-from anomaly.synthesis.shapes import draw_scatter, render_shape, smooth_noise
+from anomaly.synthesis.shapes import draw_lining, draw_scatter, render_shape, smooth_noise, to_enclosed
+from anomaly.synthesis.transforms import Planting, plant
 
 SPATIAL = (64, 64, 6)
 
@@ -65,3 +66,43 @@ def test_scattered_spots_are_many_and_small():
         largest.append(np.bincount(parts.ravel())[1:].max() if count else 0)
     assert np.median(counts) >= 3
     assert max(largest) < region.size / 20
+
+
+def ring(spatial=SPATIAL, inner=8.0, outer=16.0):
+    i, j, k = np.indices(spatial)
+    away = np.hypot(i - 32, j - 32)
+    return (away > inner) & (away < outer) & (k > 0) & (k < 5)
+
+
+def test_a_lining_follows_the_wall_on_its_inner_side(image):
+    wall, i, j = ring(), *np.indices(SPATIAL)[:2]
+    outer = wall & (np.hypot(i - 32, j - 32) > 14)
+    wide = []
+    for seed in range(12):
+        shape = draw_lining(np.random.default_rng(seed), wall, radius=(3, 8), slice_ratio=(0.2, 0.7))
+        assert 1.5 <= shape.depth <= 0.55 * 8
+        planted, truth = plant(image, [Planting(family="lining", shape=shape, seed=seed)], wall)
+        assert not (truth.astype(bool) & (outer | ~wall)).any()
+        assert np.array_equal(planted[~wall], image[~wall])
+        angle = np.arctan2(j - 32, i - 32)[truth > 0]
+        wide.append(np.ptp(angle) if len(angle) else 0)
+    assert np.median(wide) > np.pi / 4  # along the wall, not a spot
+
+
+def test_a_lining_of_what_encloses_nothing_is_a_usual_shape():
+    full = np.ones(SPATIAL, dtype=bool)
+    shape = draw_lining(np.random.default_rng(0), full, radius=(3, 8), slice_ratio=(0.2, 0.7))
+    assert shape.depth == 0
+    assert render_shape(shape, SPATIAL).max() > 0.5
+
+
+def test_a_gap_does_not_open_a_ring_and_a_speck_is_no_cavity():
+    wall = ring()
+    wall[32:35, 40:48] = False  # a gap of three voxels in the wall
+    away = to_enclosed(wall)
+    assert away[32, 32, 2] == 0
+    assert 0 < away[32 - 12, 32, 2] < 6
+    assert away[32, 32, 0] > 100  # a slice without the ring encloses nothing
+    solid = np.ones((32, 32), dtype=bool)
+    solid[15:17, 15:17] = False
+    assert to_enclosed(solid).min() > 100

@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.examples import WithExamples
-from pipelines.options import Debug, Json
+from pipelines.options import Bundle, Debug, Json
 from pipelines.problems import guarded
 
 if TYPE_CHECKING:
     from pipelines.reprocess.run import ReprocessRecord
 
 Archive = Annotated[Path, typer.Argument(metavar="ARCHIVE", help="Folder that `reprocess -o` made.")]
-Bundle = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="The bundle to run. [default: $HEALTHYTWIN_BUNDLE or the one that is shipped]"),
-]
 SiteFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings of the site, YAML.")]
 
 quarantine = typer.Typer(

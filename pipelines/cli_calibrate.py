@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.options import Debug, Device, Json
+from pipelines.options import AllowGaps, Debug, Device, Json
 from pipelines.problems import guarded
 
 
@@ -26,7 +26,7 @@ def calibrate(
         typer.Option(min=0.001, max=0.5, help="False alarms on healthy scans to keep to. [default: the bundle's]"),
     ] = None,
     device: Device = None,
-    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Take DICOM volumes with slices missing.")] = False,
+    allow_gaps: AllowGaps = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:

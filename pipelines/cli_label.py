@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipelines.options import Debug, Device
+from pipelines.options import Bundle, Debug, Device
 from pipelines.problems import guarded
 
 
@@ -15,10 +14,7 @@ def label(
     studies: Annotated[
         str | None, typer.Option(metavar="DIR|URL", help="Folder of NIfTI or NRRD files, or a DICOMweb address.")
     ] = None,
-    bundle: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The bundle to run. [default: $HEALTHYTWIN_BUNDLE or the shipped one]"),
-    ] = None,
+    bundle: Bundle = None,
     device: Device = None,
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0: at all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,

@@ -85,12 +85,13 @@ label: $(LABEL)/installed  ## an environment with MONAI Label, .venv-label, for 
 label-test: $(LABEL)/installed  ## the MONAI Label app against its real server; warnings there are not ours to mend
 	PATH="$(CURDIR)/$(LABEL)/bin:$$PATH" $(LABEL)/bin/python -m pytest tests/label -o filterwarnings=ignore
 
-bench: $(VENV)/installed  ## inference, scanning and reading against bare libraries, `reprocess` against its parts, memory, voxel AP
+bench: $(VENV)/installed  ## inference, scanning and reading against bare libraries, AnoGAN's search, `reprocess` against its parts, memory, voxel AP
 	$(BIN)/python -m pipelines.bench
 	$(BIN)/python -m pipelines.bench_scanning
 	$(BIN)/python -m pipelines.bench_reading
 	$(BIN)/python -m pipelines.bench_memory
 	$(BIN)/python -m pipelines.bench_voxels
+	$(BIN)/python -m pipelines.bench_search "$(HEALTHYTWIN_DATA)/lgg-flair/images/TCGA_CS_6668_20011025.nii.gz"
 	$(BIN)/python -m pipelines.bench_rerun
 	$(BIN)/python -m pipelines.bench_reprocess "$(HEALTHYTWIN_DATA)/lgg-flair/images"
 

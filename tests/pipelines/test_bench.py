@@ -112,3 +112,34 @@ def test_memory_is_that_of_the_whole_tree() -> None:
         parent.communicate()
     assert memory.peak(10**6) > 95
     assert memory.peak(-1) == 0
+
+
+def test_a_search_takes_longer_the_more_steps_it_has(
+    identity_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from pipelines import bench_search as bench
+    from pipelines.benchmark.effort import QUICK
+
+    short = replace(QUICK, iterations=2, gan_channels=(16, 16, 16, 16))
+    monkeypatch.setattr(bench, "EFFORTS", (short, replace(short, name="long", iterations=40)))
+    scan = write_nifti(tmp_path / "scan.nii.gz", head())
+    bench.bench_search(scan, 2, 1, identity_bundle, tmp_path / "search.json", debug=True)
+    told = json.loads((tmp_path / "search.json").read_text())
+    assert [row["iterations"] for row in told["anogan"]] == [2, 40]
+    few, many = (row["seconds"] for row in told["anogan"])
+    assert many > 3 * few
+    assert told["anogan"][1]["over_healthy_twin"] == pytest.approx(many / told["healthy_twin_seconds"], rel=0.2)
+    assert told["shape"][2] == 2
+
+
+def test_a_scan_with_too_few_slices_for_the_search_is_named(identity_bundle: Path, tmp_path: Path) -> None:
+    import typer
+
+    from pipelines.bench_search import bench_search
+
+    scan = write_nifti(tmp_path / "thin.nii.gz", head())
+    with pytest.raises(typer.Exit) as ended:
+        bench_search(scan, 500, 1, identity_bundle, tmp_path / "search.json", debug=False)
+    assert ended.value.exit_code == 2

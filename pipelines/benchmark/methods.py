@@ -25,6 +25,7 @@ class Method:
         fit: from a workshop to a network that maps `(B, 1, i, j, k)` to a score map of the same shape.
         package: that it needs beyond ours; where that is missing, it runs only when asked for by name, to say so.
         made_of: what it is made of in this run, where that can differ; stands behind the title.
+        of_twin: a HealthyTwin bundle is a part of it; another bundle makes another run.
     """
 
     title: str
@@ -32,6 +33,7 @@ class Method:
     fit: Callable[[Workshop], nn.Module]
     package: str | None = None
     made_of: Callable[[Workshop], str] | None = None
+    of_twin: bool = False
 
     @property
     def available(self) -> bool:
@@ -165,7 +167,7 @@ METHODS = {
     "fanogan": Method("f-AnoGAN", "Schlegl 2019", _fanogan),
     "inpainting": Method("Semantic inpainting, M searched", "Yeh 2017, Mou 2023", _inpainting),
     "proxyano": Method("ProxyAno", "Zhou 2021, from its abstract", _proxyano),
-    "patchcore": Method("PatchCore, HealthyTwin's encoder", "Roth 2022", _patchcore),
+    "patchcore": Method("PatchCore, HealthyTwin's encoder", "Roth 2022", _patchcore, of_twin=True),
     "anomalib_patchcore": Method(
         "anomalib 2.7's PatchCore",
         "Roth 2022, Akcay 2022",
@@ -173,7 +175,7 @@ METHODS = {
         package="anomalib",
         made_of=anomalib_row.backbone_of,
     ),
-    "reverse_distillation": Method("Reverse distillation", "Deng 2022", _reverse_distillation),
-    "healthy_twin": Method("HealthyTwin", "this project", _healthy_twin),
+    "reverse_distillation": Method("Reverse distillation", "Deng 2022", _reverse_distillation, of_twin=True),
+    "healthy_twin": Method("HealthyTwin", "this project", _healthy_twin, of_twin=True),
 }
 """Every method that a benchmark knows, in the order in which they run."""

@@ -96,10 +96,10 @@ def benchmark(
         box_key=box_key,
         backbone=backbone,
     )
-    key = _key(shop)
     results = {}
     for name in names:
         folder = writable_folder(output / "methods" / name)
+        key = _key(shop, of_twin=METHODS[name].of_twin)
         made_of = METHODS[name].made_of
         made = None if made_of is None else made_of(shop)
         own_key = f"{name}-{key}" if made is None else f"{name}-{key}-{_short_hash(made)}"
@@ -198,9 +198,9 @@ def shown_cases(cohort: Cohort) -> list[str]:
     return [names[round(index * (len(names) - 1) / max(1, count - 1))] for index in range(count)]
 
 
-def _key(shop: Workshop) -> str:
+def _key(shop: Workshop, *, of_twin: bool) -> str:
     """A short hash of all that decides a run: the division, the test cases, the preparation, the settings."""
-    cohort, bundle = shop.cohort, shop.bundle
+    cohort, bundle = shop.cohort, shop.bundle if of_twin else None
     parts = [
         _VERSION,
         json.loads(cohort.listed.read_text()),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -174,6 +175,31 @@ def test_what_is_done_is_not_done_again_and_a_bad_method_stays_in_its_row(datali
     assert "| Bad | failed: RuntimeError: no / luck |" in (tmp_path / "leaderboard.md").read_text()
     benchmark(datalist, tmp_path, effort=SMOKE, device="cpu", resamples=50, seed=1)
     assert calls == ["intensity"] * 2, "another seed is another run"
+
+
+def test_another_bundle_makes_only_those_rows_again_that_it_is_a_part_of(datalist, tmp_path, bundle, monkeypatch):
+    calls = []
+
+    def fit(name):
+        def made(_):
+            calls.append(name)
+            return nn.Identity()
+
+        return made
+
+    rows = {
+        "intensity": Method("Plain", "test", fit("intensity")),
+        "healthy_twin": Method("Twin", "test", fit("healthy_twin"), of_twin=True),
+    }
+    for module in ("pipelines.benchmark.leaderboard", "pipelines.benchmark.methods"):
+        monkeypatch.setattr(f"{module}.METHODS", rows)
+    other = tmp_path / "other"
+    shutil.copytree(bundle, other)
+    calibration = json.loads((other / "models" / "calibration.json").read_text())
+    (other / "models" / "calibration.json").write_text(json.dumps(calibration | {"alpha": 0.25}))
+    for one in (bundle, other, other):
+        benchmark(datalist, tmp_path / "out", effort=SMOKE, device="cpu", resamples=50, bundle=one)
+    assert calls == ["intensity", "healthy_twin", "healthy_twin"]
 
 
 def test_a_method_whose_package_is_missing_runs_only_when_asked_for_and_says_why(datalist, tmp_path, monkeypatch):

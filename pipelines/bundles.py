@@ -40,6 +40,11 @@ def find_bundle(option: Path | None = None) -> Path:
     return folder.resolve()
 
 
+def shipped_bundle() -> Path:
+    """The folder of the bundle that a new one begins with: the default one, whatever the environment says."""
+    return _SHIPPED / DEFAULT_BUNDLE
+
+
 def installed_bundles() -> list[Path]:
     """The folders of the bundles that came with this package, by name."""
     return sorted(path.parent.parent for path in _SHIPPED.glob("*/configs/metadata.json"))

@@ -22,10 +22,17 @@ def train(
     ] = None,
     start_from: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Go on from this bundle's weights; their licence then binds yours."),
+        typer.Option(
+            metavar="DIR",
+            help="Go on from this bundle's weights; their licence then binds yours. [default: the shipped one]",
+        ),
     ] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Begin with nothing learned: wants many scans and a GPU.")
+    ] = False,
     encoder_weights: Annotated[
-        str | None, typer.Option(metavar="FILE", help="MedicalNet weights for the encoder, or hub:owner/repo/file.")
+        str | None,
+        typer.Option(metavar="FILE", help="Begin with a MedicalNet encoder alone: a file, or hub:owner/repo/file."),
     ] = None,
     families: Annotated[
         str | None,
@@ -53,8 +60,15 @@ def train(
         return "no epoch was whole yet; the same command begins again"
 
     with guarded(as_json=as_json, debug=debug, when_stopped=when_stopped):
+        from pipelines.bundles import shipped_bundle
+        from pipelines.problems import CommandError
         from pipelines.train import train as run_train
 
+        if from_scratch and (start_from or encoder_weights):
+            msg = "--from-scratch goes with neither --start-from nor --encoder-weights"
+            raise CommandError(msg)
+        if not (from_scratch or start_from or encoder_weights):
+            start_from = shipped_bundle()
         settings = {
             "epochs": epochs,
             "steps": steps,

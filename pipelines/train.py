@@ -60,7 +60,8 @@ def train(
         source: a datalist, or a folder of healthy scans; see `pipelines.training_data.gather`.
         output: the bundle to make; one that is already there must be the same training, to be resumed.
         like: a bundle whose preparation, region and families are taken as they are; None: they follow from the scans.
-        start_from: a bundle whose whole network is gone on from.
+        start_from: a bundle whose whole network is gone on from; None: begin with random weights, which learn little
+            from few scans in the default time.
         encoder_weights: a MedicalNet file for the encoder.
         settings: keys of `train.yaml` (`epochs`, `steps`, `seed`, `families`, ...) and their values.
         resume: go on after the last whole epoch of an interrupted training.
@@ -73,6 +74,7 @@ def train(
     for key in ("families", "held_out_families"):
         if key in (settings or {}):
             check_families(key, (settings or {})[key])
+    begun_from = None if start_from is None else _with_weights(find_bundle(start_from))
     template, data = find_bundle(like), gather(source)
     _free(output, resume=resume)
     work = writable_folder(output / _WORK)
@@ -80,7 +82,6 @@ def train(
     _write_configs(output, template, data, exact=like is not None)
     _apart(output, settings or {})
     changes = {**(settings or {}), "resume": resume}
-    begun_from = find_bundle(start_from) if start_from is not None else None
     if begun_from is not None:
         changes["initial_weights"] = str(begun_from / "models" / "model.pt")
     if encoder_weights:
@@ -90,6 +91,12 @@ def train(
     for name in ("model.pt", "calibration.json"):
         shutil.copy(work / name, models / name)
     record = _record(output, data, history, seconds=time.perf_counter() - started)
+    if begun_from is not None:
+        record.notes.insert(
+            0,
+            f"begun with the weights of {begun_from.name}: the terms of its data bind the new weights, too "
+            "(docs/data_license.txt in the bundle)",
+        )
     write_card(output, record.model_dump(), changes=changes, licence_from=begun_from)
     write_whole(
         work / "training.json", json.dumps({"provenance": provenance(), **record.model_dump()}, indent=2) + "\n"
@@ -110,6 +117,14 @@ def _free(output: Path, *, resume: bool) -> None:
     if not resume and ((output / "models" / "model.pt").exists() or can_resume(output)):
         msg = f"{output}: there is a bundle or an interrupted training already; choose another folder, or --resume"
         raise CommandError(msg)
+
+
+def _with_weights(bundle: Path) -> Path:
+    """The bundle; raises `CommandError` where it came without weights."""
+    if not (bundle / "models" / "model.pt").is_file():
+        msg = f"{bundle}: has no weights to begin with (models/model.pt); name another bundle with --start-from"
+        raise CommandError(msg)
+    return bundle
 
 
 def _apart(output: Path, settings: dict[str, Any]) -> None:

@@ -4,20 +4,24 @@ import json
 import logging
 import signal
 from contextlib import contextmanager
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from conftest import phantom, rotated_affine
 from typer.testing import CliRunner
 
 from anomaly import load_detector
 from data_prep import list_cases, read_volume
 from pipelines import train as training
+from pipelines.bundles import shipped_bundle
 from pipelines.cli import app
 from pipelines.new_bundle import _changed
 from pipelines.training_data import divide, gather
 
+SHIPPED = shipped_bundle()
 TINY = ["--epochs", "1", "--steps", "2", "--batch-size", "1"]
 
 
@@ -95,6 +99,37 @@ def test_ctrl_c_leaves_what_the_same_command_with_resume_goes_on_from(scans, tmp
     assert done.exit_code == 3, done.stderr  # one file was refused
     assert [row["epoch"] for row in json.loads(done.stdout)["history"]] == [2]
     assert "epoch 2 of 2: voxel AP of planted anomalies" in done.stderr
+
+
+def test_few_scans_are_learned_from_with_the_shipped_weights_behind_them(trained, scans, tmp_path):
+    root, record = trained
+    assert "begun with the weights of brain_flair_healthy_twin" in record["notes"][0]
+    assert "CC BY-NC-SA" in (root / "docs" / "data_license.txt").read_text()
+    before, after = (torch.load(path / "models" / "model.pt", weights_only=True) for path in (SHIPPED, root))
+    one = next(name for name, value in before.items() if value.ndim == 5)
+    torch.testing.assert_close(after[one].float(), before[one].float(), rtol=0, atol=0.02)  # two steps away
+    done = CliRunner().invoke(
+        app, ["train", str(scans), "-o", str(tmp_path / "new"), "--from-scratch", "--json", *TINY]
+    )
+    assert not any("begun with" in note for note in json.loads(done.stdout)["notes"])
+    assert "CC BY-NC-SA" not in (tmp_path / "new" / "docs" / "data_license.txt").read_text()
+    new = torch.load(tmp_path / "new" / "models" / "model.pt", weights_only=True)
+    assert (new[one].float() - before[one].float()).abs().max() > 0.02
+
+
+def test_from_scratch_and_from_something_is_one_too_many(scans, tmp_path):
+    words = ["train", str(scans), "-o", str(tmp_path / "b"), "--from-scratch", "--start-from", str(SHIPPED)]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert "--from-scratch goes with neither" in done.stderr
+
+
+def test_a_bundle_without_weights_is_nothing_to_begin_with(scans, tmp_path):
+    bare = Path("bundles/anogan").resolve()
+    done = CliRunner().invoke(app, ["train", str(scans), "-o", str(tmp_path / "b"), "--start-from", str(bare), *TINY])
+    assert done.exit_code == 2
+    assert "has no weights to begin with" in done.stderr
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_bundle_is_not_written_over(trained, scans):

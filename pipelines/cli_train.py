@@ -145,7 +145,7 @@ def plant(
     output: Output,
     families: Annotated[
         str, typer.Option(metavar="NAME,NAME", help="What to plant; for an honest test, none that was trained on.")
-    ] = "poisson,swap,scattered",
+    ] = "cored,scattered",
     section: Annotated[
         str | None, typer.Option(help="Section of the datalist. [default: the first with cases]")
     ] = None,

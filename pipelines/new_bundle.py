@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _CONFIGS = ("train", "evaluate", "inference")
 _SLAB = {True: (96, 96, 8), False: (64, 64, 32)}  # voxels in one training window, thick slices or not
 _STRIDE = 32  # of the encoder
-_FAMILIES = ["shift", "shift", "plateau", "plateau", "cored", "foreign", "coarse_noise", "blur", "displace"]
+_FAMILIES = ["shift", "shift", "shift", "plateau", "plateau", "plateau", "foreign", "coarse_noise", "blur", "displace"]
+_HELD_OUT = ["cored", "scattered"]  # to be seen in any scan, unlike a patch without a seam or another texture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ def plan_for(fingerprint: Fingerprint) -> Plan:
         train={
             "slab": slab,
             "families": _FAMILIES,
+            "held_out_families": _HELD_OUT,
             "radius": [3.0, round(min(24.0, 0.2 * max(fingerprint.shape[:2])), 1)],
             "slice_ratio": [round(0.7 * ratio, 2), round(max(1.2, 2 * ratio), 2)],
             "region": [{"_target_": "data_prep.TissueRegiond", "keys": "image"}],

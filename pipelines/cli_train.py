@@ -28,7 +28,7 @@ def train(
         ),
     ] = None,
     from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Begin with nothing learned: wants many scans and a GPU.")
+        bool, typer.Option("--from-scratch", help="Begin with nothing learned, and no licence but yours.")
     ] = False,
     encoder_weights: Annotated[
         str | None,

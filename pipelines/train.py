@@ -60,8 +60,7 @@ def train(
         source: a datalist, or a folder of healthy scans; see `pipelines.training_data.gather`.
         output: the bundle to make; one that is already there must be the same training, to be resumed.
         like: a bundle whose preparation, region and families are taken as they are; None: they follow from the scans.
-        start_from: a bundle whose whole network is gone on from; None: begin with random weights, which learn little
-            from few scans in the default time.
+        start_from: a bundle whose whole network is gone on from; None: begin with random weights.
         encoder_weights: a MedicalNet file for the encoder.
         settings: keys of `train.yaml` (`epochs`, `steps`, `seed`, `families`, ...) and their values.
         resume: go on after the last whole epoch of an interrupted training.

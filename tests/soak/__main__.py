@@ -35,7 +35,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=EVERY, help="one study in so many is a DICOM series")
     parser.add_argument("--chance", type=float, default=0.05, help="that a worker kills itself at the end of a stage")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--pace", type=float, default=1.0, help="multiplies the times between kills; more if busy")
     parser.add_argument("--folder", type=Path, help="kept afterwards; by default a temporary one")
     parser.add_argument("--orthanc", action=argparse.BooleanOptionalAction, help="default: where there is one")
     told = parser.parse_args()
@@ -54,7 +53,7 @@ def run(told: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], bool]:
     sending = _sending(told, folder) if told.orthanc else None
     usual = told.kills - (sending.kills if sending else 0)
     with orthanc.running(folder) if sending else nullcontext():
-        kills = soak(folder, kills=usual, chance=told.chance, seed=told.seed, pace=told.pace, sending=sending)
+        kills = soak(folder, kills=usual, chance=told.chance, seed=told.seed, sending=sending)
         counted = count(folder / "archive", told.studies)
         found, clean = {"kills": kills, **asdict(counted)}, counted.clean and sum(kills.values()) >= told.kills
         if sending:

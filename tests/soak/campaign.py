@@ -29,6 +29,7 @@ SITE = "limits: {attempts: 100, free_gb: 0, lease_seconds: 5}\noutputs: {picture
 _ROOT = Path(__file__).resolve().parents[2]
 EVERY = 10  # one study in ten is a DICOM series
 _HEALTHY = 5  # one DICOM series in five has an empty mask
+_BETWEEN = (0, 6)  # cases between two kills of a worker from without
 
 
 def make_studies(folder: Path, number: int, *, every: int = EVERY) -> None:
@@ -104,17 +105,17 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def soak(
-    folder: Path, *, kills: int, chance: float, seed: int, pace: float = 1.0, sending: Sending | None = None
-) -> dict[str, int]:
+def soak(folder: Path, *, kills: int, chance: float, seed: int, sending: Sending | None = None) -> dict[str, int]:
     """Run until all is done, and kill on the way.
+
+    A kill from without waits for some cases to be done since the last one: a slow machine would get nothing done
+    otherwise, and a quick one would be through before the last kill.
 
     Args:
         folder: as for `Coordinator`.
         kills: after so many in all nothing is killed any more, but for those of `sending`.
         chance: that a worker kills itself at the end of a stage.
         seed: of the times.
-        pace: multiplies the times between kills: a machine that is slow or busy gets nothing done otherwise.
         sending: kills of the coordinator while it sends, which it does once all jobs are done.
 
     Returns:
@@ -122,6 +123,7 @@ def soak(
     """
     rng = random.Random(seed)
     told = {"workers": 0, "coordinator": 0}
+    studies = len(os.listdir(folder / "source"))
 
     def total() -> int:
         return sum(told.values()) + len(list((folder / "kills").glob("stage *")))
@@ -129,13 +131,15 @@ def soak(
     while True:
         over = total() >= kills
         run = Coordinator(folder, target="die_now_and_then", chance=0.0 if over else chance)
-        ends = time.monotonic() + pace * rng.uniform(20, 90)
+        due = cases(folder)
+        ends = due + rng.randint(studies // 40, studies // 8)
         while not over and not (sending and sending.begun) and run.process.poll() is None:
-            time.sleep(pace * rng.uniform(0.1, 1.5))
-            if total() >= kills or time.monotonic() > ends:
+            time.sleep(rng.uniform(0.1, 1.5))
+            if total() >= kills or cases(folder) > ends:
                 told["coordinator"] += run.kill()
-            elif victims := run.processes():
+            elif cases(folder) >= due and (victims := run.processes()):
                 told["workers"] += _killed(rng.choice(victims))
+                due = cases(folder) + rng.randint(*_BETWEEN)
         if sending is not None and (over or sending.begun):
             sending.watch(run)
         code = run.process.wait()
@@ -144,6 +148,12 @@ def soak(
         if code == 0:
             told["stages"] = len(list((folder / "kills").glob("stage *")))
             return told if sending is None else {**told, "sending": sending.done}
+
+
+def cases(folder: Path) -> int:
+    """How many cases have their outputs in place."""
+    place = folder / "archive" / "cases"
+    return len(os.listdir(place)) if place.is_dir() else 0
 
 
 def _killed(pid: int) -> bool:

@@ -98,7 +98,7 @@ bench: $(VENV)/installed  ## inference, scanning and reading against bare librar
 fuzz: $(VENV)/installed  ## 20,000 damaged inputs through the reader: none may crash, hang, swell or raise anything else
 	$(BIN)/python -m tests.fuzz
 
-soak: $(VENV)/installed  ## 2,000 studies through `reprocess` under 1,000 kills: none lost, none done twice, none in part
+soak: $(VENV)/installed  ## 2,000 studies through `reprocess` under 1,000 kills: none lost, done twice or in part, each SEG once in Orthanc
 	$(BIN)/python -m tests.soak
 
 train: $(VENV)/installed  ## train and calibrate the shipped bundle again, in place

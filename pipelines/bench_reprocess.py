@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,12 +22,41 @@ from pipelines.files import writable_folder, write_whole
 from pipelines.options import Debug
 from pipelines.problems import CommandError, guarded
 from pipelines.provenance import provenance
+from pipelines.reprocess.overlap import IN_WORK
 from pipelines.tree_memory import TreeMemory
 
 _BARE = (
     "import sys; from pathlib import Path; from pipelines.bench_reprocess import bare; bare(*map(Path, sys.argv[1:]))"
 )
-_FEW = 4  # at a quarter of the jobs memory is looked at first
+_PARTS = 4  # of the jobs, after each of which memory is looked at
+
+
+def choose(images: Sequence[Path], number: int) -> list[Path]:
+    """So many of the scans, evenly from the smallest to the largest, with both, in the order that they have.
+
+    Args:
+        images: NIfTI files.
+        number: of scans, at most; with one it is the largest.
+    """
+    import nibabel as nib
+
+    if number >= len(images):
+        return list(images)
+    by_size = sorted(images, key=lambda path: int(np.prod(nib.load(path).shape)))
+    places = np.linspace(len(images) - 1, 0, number).round().astype(int)
+    chosen = {by_size[place] for place in places}
+    return [path for path in images if path in chosen]
+
+
+def most_different(volumes: int) -> int:
+    """So many scans that each was examined beside each of its neighbours by the first quarter of the jobs.
+
+    As many cases are in work at once as `IN_WORK` says, and the first scans come again after the last.
+
+    >>> most_different(200)
+    48
+    """
+    return max(1, volumes // _PARTS - IN_WORK + 1)
 
 
 def make_archive(images: Sequence[Path], folder: Path, number: int) -> None:
@@ -106,6 +136,9 @@ def time_reprocess(source: Path, archive: Path, bundle: Path) -> tuple[float, Tr
 def bench_reprocess(
     data: Annotated[Path, typer.Argument(help="Folder with NIfTI volumes.")] = Path("../shared/data/lgg-flair/images"),
     volumes: Annotated[int, typer.Option(min=4, help="DICOM series to make of them.")] = 200,
+    different: Annotated[
+        int | None, typer.Option(min=1, help="Scans to make them of; default: all that fit in the first quarter.")
+    ] = None,
     bundle: Annotated[Path | None, typer.Option(help="The bundle to run.")] = None,
     beside: Annotated[str, typer.Option(help="What else ran on the machine, for the record.")] = "nothing",
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/reprocess.json"),
@@ -114,13 +147,18 @@ def bench_reprocess(
     """Time `reprocess` with one worker against its parts one after the other, and watch its memory.
 
     Both are processes of their own that load the model and look through the same series; both write the same files
-    with as many threads.
+    with as many threads. Every scan is among the first quarter of the jobs: memory that grows later grows with the
+    number of jobs and not with their size.
     """
     with guarded(debug=debug), tempfile.TemporaryDirectory(prefix="healthytwin-reprocess-") as scratch:
         images = sorted(data.glob("*.nii.gz"))
         if not images:
             msg = f"{data}: no NIfTI volumes (*.nii.gz)"
             raise CommandError(msg)
+        if different is not None and different > most_different(volumes):
+            msg = f"--different {different}: at most {most_different(volumes)} fit in the first quarter of {volumes}"
+            raise CommandError(msg)
+        images = choose(images, different or most_different(volumes))
         folder, root = Path(scratch), find_bundle(bundle)
         make_archive(images, folder / "source", volumes)
         loads = [os.getloadavg()[0]]
@@ -133,7 +171,7 @@ def bench_reprocess(
             "beside": beside,
             "load_average": [round(load, 1) for load in loads],
             "volumes": volumes,
-            "different_scans": min(volumes, len(images)),
+            "different_scans": len(images),
             **summary(volumes, plain, seconds, memory),
         }
         writable_folder(output.parent)
@@ -143,12 +181,15 @@ def bench_reprocess(
 
 
 def summary(volumes: int, plain: float, seconds: float, memory: TreeMemory) -> dict[str, Any]:
-    """Rates, their ratio, and the peak of memory at a quarter of the jobs and at all of them."""
+    """Rates, their ratio, and the peak of memory until each quarter of the jobs, and within each."""
+    quarters = [part * volumes // _PARTS for part in range(_PARTS + 1)]
+    within = {str(ends): round(memory.peak(ends, after=begins - 1)) for begins, ends in pairwise(quarters)}
     return {
         "seconds": {"reprocess": round(seconds, 1), "bare": round(plain, 1)},
         "volumes_per_minute": {"reprocess": round(60 * volumes / seconds, 2), "bare": round(60 * volumes / plain, 2)},
         "rate_over_bare": round(plain / seconds, 3),
-        "peak_pss_mib": {str(jobs): round(memory.peak(jobs)) for jobs in (volumes // _FEW, volumes)},
+        "peak_pss_mib": {str(jobs): round(memory.peak(jobs)) for jobs in quarters[1:]},
+        "peak_pss_mib_of_quarter": within,
     }
 
 

@@ -30,9 +30,9 @@ class TreeMemory(threading.Thread):
         self._over.set()
         self.join()
 
-    def peak(self, until: int) -> float:
-        """The most MiB that were seen until so much was done; 0 where nobody looked."""
-        return max((mib for done, mib in self.looks if done <= until), default=0.0)
+    def peak(self, until: int, *, after: int = -1) -> float:
+        """The most MiB that were seen once more than `after` and until so much was done; 0 where nobody looked."""
+        return max((mib for done, mib in self.looks if after < done <= until), default=0.0)
 
     def run(self) -> None:
         """Body of the thread."""

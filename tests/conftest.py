@@ -30,6 +30,16 @@ def bundle() -> Path:
     return BUNDLE
 
 
+@pytest.fixture(scope="session")
+def isolated() -> list[str]:
+    """Beginning of a command that runs in a network of its own, where Orthanc may be started."""
+    from tests.orthanc import ISOLATED, missing
+
+    if why := missing():
+        pytest.skip(why)
+    return ISOLATED
+
+
 def phantom(spatial=(64, 64, 8), *, seed=0, lesion=False):
     """An ellipsoid head with structure, `(i, j, k)` int16, and the mask of its lesion."""
     rng = np.random.default_rng(seed)

@@ -26,7 +26,7 @@ from pydicom import dcmread
 
 from data_prep import read_volume
 from pipelines.pacs.targets import StowTarget
-from tests.pipelines.pacs.orthanc_round_trip import ROOT, WEB, _world, start
+from tests.orthanc import ROOT, WEB, farthest, running, voxel_places
 
 URL = "http://127.0.0.1:18000"
 
@@ -65,8 +65,7 @@ def segmentation(folder: Path) -> Any:
 def main(folder: Path, bundle: Path) -> dict[str, Any]:
     """Examine, label, and ask for more."""
     told: dict[str, Any] = {}
-    orthanc = start(folder)
-    try:
+    with running(folder):
         series = {
             name: dicom_series(folder / name, lesion=name == "ill", seed=n) for n, name in enumerate(("ill", "gap"))
         }
@@ -88,20 +87,15 @@ def main(folder: Path, bundle: Path) -> dict[str, Any]:
                 told["refused"] = error.msg
             told["next"] = client.next_sample("most_abnormal", {})["id"] == uid["ill"]
             client.save_label(uid["ill"], file, "final", {"label_info": [{"name": "anomaly"}]})
-            volume = segmentation(folder).get_volume(combine_segments=False, segment_numbers=[1])
-            one = _world(np.squeeze(volume.array) > 0, np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine)
-            other = _world(np.asarray(mask.dataobj) > 0, mask.affine)
-            told["apart_mm"] = float(np.abs(one - other).max()) if one.shape == other.shape else None
+            told["apart_mm"] = farthest(segmentation(folder), mask)
             after = [client.next_sample("most_abnormal", {})["id"] for _ in range(2)]
             told["next_after"] = after == [uid["gap"], uid["gap"]]
             back = read_volume(dicom_seg_to_itk_image(str(folder / "seg.dcm")))
-            told["read_back"] = np.allclose(_world(back.array > 0, back.affine), other, atol=1e-3)
+            other = voxel_places(np.asarray(mask.dataobj) > 0, mask.affine)
+            told["read_back"] = np.allclose(voxel_places(back.array > 0, back.affine), other, atol=1e-3)
         finally:
             server.terminate()
             server.wait()
-    finally:
-        orthanc.terminate()
-        orthanc.wait()
     return told
 
 

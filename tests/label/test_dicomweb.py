@@ -8,9 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.pipelines.pacs.test_orthanc import ROOT, isolated
-
-__all__ = ["isolated"]  # the fixture
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_studies_of_a_pacs(isolated: list[str], bright_bundle: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 from bright import head, write_nifti
 
 from pipelines.bench import head_volume, measure, summary
@@ -94,7 +95,43 @@ def test_reprocess_is_timed_against_its_parts_and_writes_what_they_write(identit
     assert written == published
     told = summary(4, 2 * seconds, seconds, memory)
     assert told["rate_over_bare"] == pytest.approx(2)
-    assert told["peak_pss_mib"]["4"] > 100
+    assert list(told["peak_pss_mib"]) == list(told["peak_pss_mib_of_quarter"]) == ["1", "2", "3", "4"]
+    assert told["peak_pss_mib"]["4"] == max(told["peak_pss_mib_of_quarter"].values()) > 100
+
+
+def test_scans_of_all_sizes_are_chosen_and_the_largest_always(tmp_path: Path) -> None:
+    from pipelines.bench_reprocess import choose, most_different
+
+    slices = [7, 3, 12, 5, 9, 4, 6]
+    images = [tmp_path / f"{number}.nii.gz" for number in range(len(slices))]
+    for image, number in zip(images, slices, strict=True):
+        write_nifti(image, head(shape=(16, 16, number)))
+    assert choose(images, 1) == [images[2]]
+    assert choose(images, 2) == [images[1], images[2]]
+    assert choose(images, 3) == [images[1], images[2], images[6]]
+    assert choose(images, 7) == choose(images, 99) == images
+    assert [most_different(volumes) for volumes in (4, 12, 24, 200)] == [1, 1, 4, 48]
+
+
+def test_more_scans_than_the_first_quarter_holds_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pipelines.bench_reprocess import bench_reprocess
+
+    write_nifti(tmp_path / "head.nii.gz", head())
+    with pytest.raises(typer.Exit, match="2"):
+        bench_reprocess(tmp_path, 24, 5)
+    assert "at most 4 fit in the first quarter of 24" in capsys.readouterr().err
+
+
+def test_the_peak_of_a_part_is_that_of_its_looks_alone() -> None:
+    from pipelines.tree_memory import TreeMemory
+
+    memory = TreeMemory(0, lambda: 0, pause=60)
+    memory.looks = [(0, 5.0), (1, 9.0), (2, 3.0), (3, 7.0)]
+    memory.end()
+    assert [memory.peak(until) for until in (0, 1, 3)] == [5, 9, 9]
+    assert [memory.peak(3, after=after) for after in (-1, 1, 3)] == [9, 7, 0]
 
 
 def test_memory_is_that_of_the_whole_tree() -> None:

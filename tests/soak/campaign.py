@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -19,23 +20,35 @@ from pipelines.problems import ExitCode
 from tests.soak.bundle import make_bundle
 from tests.soak.killing import CHANCE, PLACE
 
+if TYPE_CHECKING:
+    from tests.soak.sending import Sending
+
 Array = np.ndarray
 AFFINE = np.array([[-4.0, 0, 0, 40], [0, 4.0, 0, -50], [0, 0, 6.0, -30], [0, 0, 0, 1]])
 SITE = "limits: {attempts: 100, free_gb: 0, lease_seconds: 5}\noutputs: {picture: false, viewer: false}\n"
 _ROOT = Path(__file__).resolve().parents[2]
-_SERIES = 10  # one study in ten is a DICOM series
+EVERY = 10  # one study in ten is a DICOM series
+_HEALTHY = 5  # one DICOM series in five has an empty mask
+_BETWEEN = (0, 6)  # cases between two kills of a worker from without
 
 
-def make_studies(folder: Path, number: int) -> None:
-    """Small studies: an ellipsoid with a bright block, each different; most NIfTI, every tenth DICOM."""
+def make_studies(folder: Path, number: int, *, every: int = EVERY) -> None:
+    """Small studies: an ellipsoid with a bright block, each different.
+
+    Args:
+        folder: for them.
+        number: how many.
+        every: one in so many is a DICOM series, of which every fifth has no block; the others are NIfTI.
+    """
     grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, size) for size in (20, 24, 8)], indexing="ij"))
     body = np.where((grid**2).sum(axis=0) < 0.9, 60, 0)
     for index in range(number):
         array = body.copy()
-        array[6:12, 8:14, 3:6] = 160
+        if index % (every * _HEALTHY) != every:
+            array[6:12, 8:14, 3:6] = 160
         array[0, 0, 0] = 1 + index % 50
         array[0, 1, 0] = 1 + index // 50
-        if index % _SERIES == 0:
+        if index % every == 0:
             scan = Scan(array=array.astype(np.uint16), mask=array, affine=AFFINE)
             write_series(scan, folder / f"s{index}", patient=f"SOAK^{index}", seed=index)
         else:
@@ -43,11 +56,18 @@ def make_studies(folder: Path, number: int) -> None:
             nib.save(nib.Nifti1Image(array.astype(np.int16), AFFINE), folder / f"n{index}.nii")
 
 
-def lay_out(folder: Path, number: int) -> None:
-    """`source` with so many studies, `bundle` and `site.yaml`, in a folder."""
-    make_studies(folder / "source", number)
+def lay_out(folder: Path, number: int, *, every: int = EVERY, stow: str = "") -> None:
+    """`source` with studies, `bundle` and `site.yaml`, in a folder.
+
+    Args:
+        folder: for them.
+        number: of studies.
+        every: of `make_studies`.
+        stow: address of a DICOMweb service that results are sent to.
+    """
+    make_studies(folder / "source", number, every=every)
     make_bundle(folder / "bundle")
-    (folder / "site.yaml").write_text(SITE)
+    (folder / "site.yaml").write_text(SITE + (f"send: {{stow: '{stow}'}}\n" if stow else ""))
 
 
 class Coordinator:
@@ -71,10 +91,10 @@ class Coordinator:
         """Workers: children of the server that the coordinator has started."""
         return [pid for child in children(self.process.pid) for pid in children(child)]
 
-    def kill(self) -> None:
-        """Kill -9 of the coordinator alone; its workers see for themselves."""
+    def kill(self) -> bool:
+        """Kill -9 of the coordinator alone; its workers see for themselves. False where it had ended before."""
         self.process.kill()
-        self.process.wait()
+        return self.process.wait() == -signal.SIGKILL
 
 
 def children(pid: int) -> list[int]:
@@ -85,21 +105,25 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def soak(folder: Path, *, kills: int, chance: float, seed: int, pace: float = 1.0) -> dict[str, int]:
+def soak(folder: Path, *, kills: int, chance: float, seed: int, sending: Sending | None = None) -> dict[str, int]:
     """Run until all is done, and kill on the way.
+
+    A kill from without waits for some cases to be done since the last one: a slow machine would get nothing done
+    otherwise, and a quick one would be through before the last kill.
 
     Args:
         folder: as for `Coordinator`.
-        kills: after so many in all nothing is killed any more.
+        kills: after so many in all nothing is killed any more, but for those of `sending`.
         chance: that a worker kills itself at the end of a stage.
         seed: of the times.
-        pace: multiplies the times between kills: a machine that is slow or busy gets nothing done otherwise.
+        sending: kills of the coordinator while it sends, which it does once all jobs are done.
 
     Returns:
         How often what was killed.
     """
     rng = random.Random(seed)
     told = {"workers": 0, "coordinator": 0}
+    studies = len(os.listdir(folder / "source"))
 
     def total() -> int:
         return sum(told.values()) + len(list((folder / "kills").glob("stage *")))
@@ -107,19 +131,29 @@ def soak(folder: Path, *, kills: int, chance: float, seed: int, pace: float = 1.
     while True:
         over = total() >= kills
         run = Coordinator(folder, target="die_now_and_then", chance=0.0 if over else chance)
-        ends = time.monotonic() + pace * rng.uniform(20, 90)
-        while not over and run.process.poll() is None:
-            time.sleep(pace * rng.uniform(0.1, 1.5))
-            if total() >= kills or time.monotonic() > ends:
-                run.kill()
-                told["coordinator"] += 1
-            elif victims := run.processes():
+        due = cases(folder)
+        ends = due + rng.randint(studies // 40, studies // 8)
+        while not over and not (sending and sending.begun) and run.process.poll() is None:
+            time.sleep(rng.uniform(0.1, 1.5))
+            if total() >= kills or cases(folder) > ends:
+                told["coordinator"] += run.kill()
+            elif cases(folder) >= due and (victims := run.processes()):
                 told["workers"] += _killed(rng.choice(victims))
+                due = cases(folder) + rng.randint(*_BETWEEN)
+        if sending is not None and (over or sending.begun):
+            sending.watch(run)
         code = run.process.wait()
         if code > 0 and (over or code != ExitCode.USAGE):  # a run gives up where its workers die as they start
             raise RuntimeError((folder / "coordinator.log").read_text()[-2000:])
         if code == 0:
-            return {**told, "stages": len(list((folder / "kills").glob("stage *")))}
+            told["stages"] = len(list((folder / "kills").glob("stage *")))
+            return told if sending is None else {**told, "sending": sending.done}
+
+
+def cases(folder: Path) -> int:
+    """How many cases have their outputs in place."""
+    place = folder / "archive" / "cases"
+    return len(os.listdir(place)) if place.is_dir() else 0
 
 
 def _killed(pid: int) -> bool:

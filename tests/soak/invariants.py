@@ -14,7 +14,7 @@ from pipelines.reprocess.store import CASES, PARTIAL, Store
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """What a soak found; all but `done`, `attempts` and `adopted` must be 0.
+    """What a soak found; all but `done` and `attempts` must be 0.
 
     Args:
         done: jobs that are done and whole.
@@ -33,6 +33,11 @@ class Count:
     leftovers: int
     doubled: int
     attempts: int
+
+    @property
+    def clean(self) -> bool:
+        """Was nothing lost, done twice or left in part?"""
+        return not (self.lost or self.twice or self.partial or self.leftovers or self.doubled)
 
 
 def count(archive: Path, expected: int, *, url: str | None = None) -> Count:

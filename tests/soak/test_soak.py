@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.reprocess.worker import STAGES
-from tests.soak.campaign import Coordinator, lay_out
+from tests.soak.campaign import Coordinator, cases, lay_out
 from tests.soak.invariants import count
 
 STUDIES = 12
@@ -22,14 +22,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def finished(folder: Path) -> int:
-    place = folder / "archive" / "cases"
-    return len(list(place.iterdir())) if place.is_dir() else 0
-
-
 def test_kills_lose_nothing_and_double_nothing(folder: Path) -> None:
     run = Coordinator(folder, target="die_once_at_every_stage")
-    while finished(folder) < 3 and run.process.poll() is None:
+    while cases(folder) < 3 and run.process.poll() is None:
         time.sleep(0.02)
     assert run.process.poll() is None, (folder / "coordinator.log").read_text()
     run.kill()

@@ -7,15 +7,12 @@ must never run in the machine's own network.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import highdicom as hd
 import nibabel as nib
-import numpy as np
 import requests
 from archive import dicom_series
 from pydicom import dcmread
@@ -23,43 +20,7 @@ from pydicom import dcmread
 from pipelines.pacs.targets import StoreTarget, StowTarget
 from pipelines.reprocess.ledger import Ledger, State
 from pipelines.reprocess.run import reprocess
-from pipelines.reprocess.site import StoreNode
-
-ROOT, WEB = "http://127.0.0.1:18042", "http://127.0.0.1:18042/dicom-web"
-NODE = StoreNode(host="127.0.0.1", port=14242, title="TESTPACS")
-CONFIG = {
-    "Name": "TESTPACS",
-    "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
-    "RemoteAccessAllowed": False,
-    "AuthenticationEnabled": False,
-    "HttpPort": 18042,
-    "DicomAet": "TESTPACS",
-    "DicomPort": 14242,
-    "DicomAlwaysAllowStore": True,
-    "OverwriteInstances": False,
-    "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": True, "Ssl": False},
-}
-
-
-def start(folder: Path) -> subprocess.Popen[bytes]:
-    """Start Orthanc, and wait until it answers."""
-    told = {**CONFIG, "StorageDirectory": str(folder / "db"), "IndexDirectory": str(folder / "db")}
-    (folder / "orthanc.json").write_text(json.dumps(told))
-    with (folder / "orthanc.log").open("a") as log:
-        server = subprocess.Popen(["Orthanc", str(folder / "orthanc.json")], stdout=log, stderr=log)
-    for _ in range(600):
-        try:
-            requests.get(f"{ROOT}/system", timeout=1).raise_for_status()
-        except requests.RequestException:
-            time.sleep(0.1)
-            continue
-        return server
-    raise RuntimeError((folder / "orthanc.log").read_text())
-
-
-def instances() -> int:
-    """How many objects Orthanc has."""
-    return int(requests.get(f"{ROOT}/statistics", timeout=10).json()["CountInstances"])
+from tests.orthanc import NODE, ROOT, WEB, farthest, instances, running
 
 
 def apart_mm(archive: Path) -> float:
@@ -71,23 +32,13 @@ def apart_mm(archive: Path) -> float:
     uid = dcmread(folder / row["outputs"]["seg"]).SOPInstanceUID
     (found,) = requests.post(f"{ROOT}/tools/lookup", data=str(uid), timeout=10).json()
     (archive / "back.dcm").write_bytes(requests.get(f"{ROOT}/instances/{found['ID']}/file", timeout=10).content)
-    volume = hd.seg.segread(archive / "back.dcm").get_volume(combine_segments=False, segment_numbers=[1])
-    mask = nib.load(folder / row["outputs"]["mask"])
-    one = _world(np.squeeze(volume.array) > 0, np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine)
-    other = _world(np.asarray(mask.dataobj) > 0, mask.affine)
-    return float(np.abs(one - other).max()) if one.shape == other.shape else float("inf")
-
-
-def _world(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    places = np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
-    return places[np.lexsort(places.round(2).T)]
+    return farthest(hd.seg.segread(archive / "back.dcm"), nib.load(folder / row["outputs"]["mask"]))
 
 
 def main(folder: Path, bundle: Path) -> dict[str, Any]:
     """The whole round."""
     told: dict[str, Any] = {}
-    server = start(folder)
-    try:
+    with running(folder):
         ill, well = dicom_series(folder / "ill", lesion=True), dicom_series(folder / "well", seed=1)
         given = StoreTarget(NODE).send([dcmread(path) for path in sorted(ill.iterdir())])
         given |= StowTarget(WEB).send([dcmread(path) for path in sorted(well.iterdir())])
@@ -104,16 +55,11 @@ def main(folder: Path, bundle: Path) -> dict[str, Any]:
         told["again"] = run("one", "stow")
         told["anew"] = run("two", "store")  # another archive, the same input and model: the same objects
         told["apart_mm"] = apart_mm(folder / "one")
-        server.terminate()
-        server.wait()
-        down = reprocess(ill, folder / "three", bundle=bundle, site=folder / "stow.yaml")
-        told["down"] = {"done": down.jobs["done"], "sent": down.sent, "problem": down.send_problem}
-        server = start(folder)
+    down = reprocess(ill, folder / "three", bundle=bundle, site=folder / "stow.yaml")
+    told["down"] = {"done": down.jobs["done"], "sent": down.sent, "problem": down.send_problem}
+    with running(folder):
         up = reprocess(ill, folder / "three", bundle=bundle, site=folder / "stow.yaml")
         told["up"] = {"examined": up.examined, "sent": up.sent, "in_orthanc": instances()}
-    finally:
-        server.terminate()
-        server.wait()
     return told
 
 

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.soak.bundle import make_bundle
 
 ROOT = Path(__file__).resolve().parents[3]
-IN_A_NETWORK_OF_ITS_OWN = 'ip link set lo up && exec "$@"'
 SLICES = 10
-
-
-@pytest.fixture
-def isolated() -> list[str]:
-    """Beginning of a command that runs in a network of its own."""
-    if shutil.which("Orthanc") is None:
-        pytest.skip("Orthanc is not installed: apt-get install orthanc orthanc-dicomweb")
-    command = ["unshare", "-n", "bash", "-c", IN_A_NETWORK_OF_ITS_OWN, "bash"]
-    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("a network of one's own can be made by root alone")
-    return command
 
 
 def test_studies_in_and_results_back(isolated: list[str], tmp_path: Path) -> None:

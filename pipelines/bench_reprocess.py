@@ -139,6 +139,9 @@ def bench_reprocess(
     different: Annotated[
         int | None, typer.Option(min=1, help="Scans to make them of; default: all that fit in the first quarter.")
     ] = None,
+    memory_alone: Annotated[
+        bool, typer.Option("--memory-alone", help="Leave the plain run out, which memory is not asked of.")
+    ] = False,
     bundle: Annotated[Path | None, typer.Option(help="The bundle to run.")] = None,
     beside: Annotated[str, typer.Option(help="What else ran on the machine, for the record.")] = "nothing",
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/reprocess.json"),
@@ -162,8 +165,10 @@ def bench_reprocess(
         folder, root = Path(scratch), find_bundle(bundle)
         make_archive(images, folder / "source", volumes)
         loads = [os.getloadavg()[0]]
-        plain = time_bare(folder / "source", folder / "bare", root)
-        loads.append(os.getloadavg()[0])
+        plain = None
+        if not memory_alone:
+            plain = time_bare(folder / "source", folder / "bare", root)
+            loads.append(os.getloadavg()[0])
         seconds, memory = time_reprocess(folder / "source", folder / "archive", root)
         loads.append(os.getloadavg()[0])
         result = {
@@ -176,21 +181,27 @@ def bench_reprocess(
         }
         writable_folder(output.parent)
         write_whole(output, json.dumps(result, indent=2) + "\n")
-    typer.echo(f"{volumes} volumes: {seconds:.0f} s, one after the other {plain:.0f} s: {result['rate_over_bare']:.2f}")
+    typer.echo(f"{volumes} volumes: {seconds:.0f} s")
+    if plain is not None:
+        typer.echo(f"one after the other {plain:.0f} s: {result['rate_over_bare']:.2f}")
     typer.echo(f"memory of all processes, MiB: {result['peak_pss_mib']}; written to {output}")
 
 
-def summary(volumes: int, plain: float, seconds: float, memory: TreeMemory) -> dict[str, Any]:
-    """Rates, their ratio, and the peak of memory until each quarter of the jobs, and within each."""
+def summary(volumes: int, plain: float | None, seconds: float, memory: TreeMemory) -> dict[str, Any]:
+    """The peak of memory until each quarter of the jobs and within each; with a plain run, rates and their ratio."""
     quarters = [part * volumes // _PARTS for part in range(_PARTS + 1)]
     within = {str(ends): round(memory.peak(ends, after=begins - 1)) for begins, ends in pairwise(quarters)}
-    return {
-        "seconds": {"reprocess": round(seconds, 1), "bare": round(plain, 1)},
-        "volumes_per_minute": {"reprocess": round(60 * volumes / seconds, 2), "bare": round(60 * volumes / plain, 2)},
-        "rate_over_bare": round(plain / seconds, 3),
+    told: dict[str, Any] = {
+        "seconds": {"reprocess": round(seconds, 1)},
+        "volumes_per_minute": {"reprocess": round(60 * volumes / seconds, 2)},
         "peak_pss_mib": {str(jobs): round(memory.peak(jobs)) for jobs in quarters[1:]},
         "peak_pss_mib_of_quarter": within,
     }
+    if plain is not None:
+        told["seconds"]["bare"] = round(plain, 1)
+        told["volumes_per_minute"]["bare"] = round(60 * volumes / plain, 2)
+        told["rate_over_bare"] = round(plain / seconds, 3)
+    return told
 
 
 def _published(archive: Path) -> int:

@@ -97,6 +97,9 @@ def test_reprocess_is_timed_against_its_parts_and_writes_what_they_write(identit
     assert told["rate_over_bare"] == pytest.approx(2)
     assert list(told["peak_pss_mib"]) == list(told["peak_pss_mib_of_quarter"]) == ["1", "2", "3", "4"]
     assert told["peak_pss_mib"]["4"] == max(told["peak_pss_mib_of_quarter"].values()) > 100
+    alone = summary(4, None, seconds, memory)
+    assert alone["peak_pss_mib"] == told["peak_pss_mib"]
+    assert "rate_over_bare" not in alone
 
 
 def test_scans_of_all_sizes_are_chosen_and_the_largest_always(tmp_path: Path) -> None:

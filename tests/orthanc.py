@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,13 @@ def running(folder: Path) -> Iterator[None]:
 
 def instances() -> int:
     """How many objects Orthanc has."""
-    return int(requests.get(f"{ROOT}/statistics", timeout=10).json()["CountInstances"])
+    return int(_session().get(f"{ROOT}/statistics", timeout=10).json()["CountInstances"])
+
+
+@cache
+def _session() -> requests.Session:
+    """One connection for many questions."""
+    return requests.Session()
 
 
 def stored() -> Iterator[Dataset]:

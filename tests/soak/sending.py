@@ -14,6 +14,7 @@ from pipelines.reprocess.ledger import Ledger
 from pipelines.reprocess.tables import deliveries
 from tests.soak.campaign import Coordinator
 
+_LOOK = 0.01  # seconds between looks at how many objects there are
 _LATER = 0.02  # seconds at most between the object that is waited for and the kill
 
 
@@ -51,6 +52,7 @@ class Sending:
         wanted = self.instances() + rng.randint(1, self.most)
         while self.done < self.kills and run.process.poll() is None:
             if self.instances() < wanted:
+                time.sleep(_LOOK)
                 continue
             time.sleep(rng.uniform(0, _LATER))
             if run.kill():

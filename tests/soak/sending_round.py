@@ -20,7 +20,7 @@ from tests.soak.invariants import count
 from tests.soak.sending import Sending
 from tests.soak.stored import look
 
-STUDIES, KILLS = 12, 6
+STUDIES, KILLS = 16, 6
 
 
 def main(folder: Path) -> dict[str, Any]:

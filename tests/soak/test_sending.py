@@ -16,7 +16,7 @@ from tests.soak.__main__ import arguments
 from tests.soak.sending_round import KILLS, STUDIES
 
 ROOT = Path(__file__).resolve().parents[2]
-SEGMENTATIONS = 9  # every fifth study has an empty mask
+SEGMENTATIONS = 13  # every fifth study has an empty mask
 CLEAN = {"missing": 0, "doubled": 0, "strangers": 0, "altered": 0, "unconfirmed": 0}
 
 

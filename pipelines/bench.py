@@ -75,7 +75,7 @@ def measure(detector: Detector, volume: Volume, *, repeats: int) -> dict[str, li
         with torch.inference_mode():
             for _ in range(repeats + 1):
                 for name, step in steps.items():
-                    seconds[name].append(_timed(step, cuda=detector.device.type == "cuda"))
+                    seconds[name].append(timed(step, cuda=detector.device.type == "cuda"))
     return {name: values[1:] for name, values in seconds.items()}
 
 
@@ -120,7 +120,8 @@ def summary(seconds: dict[str, list[float]]) -> dict[str, Any]:
     }
 
 
-def _timed(step: Callable[[], object], *, cuda: bool) -> float:
+def timed(step: Callable[[], object], *, cuda: bool) -> float:
+    """Seconds of one step, with what it has left to do on a GPU."""
     import torch
 
     started = time.perf_counter()

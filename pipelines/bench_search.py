@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import statistics
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.bench import timed
 from pipelines.benchmark.effort import FULL, QUICK, Effort
 from pipelines.bundles import find_bundle, load
 from pipelines.files import printable, writable_folder, write_whole
@@ -38,13 +38,8 @@ def seconds_of(network: nn.Module, image: Tensor, *, repeats: int) -> float:
     """The median time of a network for `image`, `(1, 1, i, j, k)`."""
     import torch
 
-    taken = []
     with torch.inference_mode():
-        for _ in range(repeats):
-            started = time.perf_counter()
-            network(image)
-            taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
+        return statistics.median(timed(lambda: network(image), cuda=image.is_cuda) for _ in range(repeats))
 
 
 def bench_search(

@@ -32,7 +32,7 @@ def find_bundle(option: Path | None = None) -> Path:
     elif variable := os.environ.get(VARIABLE):
         folder, told_by = Path(variable), f"${VARIABLE}"
     else:
-        folder, told_by = _SHIPPED / DEFAULT_BUNDLE, "the default bundle"
+        folder, told_by = shipped_bundle(), "the default bundle"
     if not (folder / "configs" / "metadata.json").is_file():
         what = "there is no configs/metadata.json in it" if folder.is_dir() else "there is no such folder"
         msg = f"{folder}: not a bundle ({told_by}): {what}; name one with --bundle or ${VARIABLE}"

@@ -40,8 +40,9 @@ def calibrate(
     if as_json:
         typer.echo(run.model_dump_json(indent=2))
     else:
-        for scan in run.refused:
-            typer.echo(f"left out: {scan.reason}", err=True)
+        from pipelines import console
+
+        console.print_refused(run)
         typer.echo(f"note: {run.promise}")
         for name, before in run.thresholds_before.items():
             typer.echo(f"{name} threshold: {_number(run.thresholds[name])}, the bundle's is {_number(before)}")

@@ -90,8 +90,9 @@ def train(
     if as_json:
         typer.echo(run.model_dump_json(indent=2))
     else:
-        for scan in run.refused:
-            typer.echo(f"left out: {scan.reason}", err=True)
+        from pipelines import console
+
+        console.print_refused(run)
         for note in (*run.notes, run.promise):
             typer.echo(f"note: {note}")
         best = "not measured" if run.voxel_ap is None else f"{run.voxel_ap:.3f}"
@@ -127,8 +128,9 @@ def pretrain(
     if as_json:
         typer.echo(run.model_dump_json(indent=2))
     else:
-        for volume in run.refused:
-            typer.echo(f"left out: {volume.reason}", err=True)
+        from pipelines import console
+
+        console.print_refused(run)
         if run.damage is not None:
             typer.echo(
                 f"error under the damage of {run.held_out} volumes that were not trained on: {run.damage:.3f}, "
@@ -173,8 +175,9 @@ def plant(
     if as_json:
         typer.echo(run.model_dump_json(indent=2))
     else:
-        for scan in run.refused:
-            typer.echo(f"left out: {scan.reason}", err=True)
+        from pipelines import console
+
+        console.print_refused(run)
         for name in run.bare:
             typer.echo(f"left out: {name}: no lesion could be seen", err=True)
         typer.echo(f"{run.healthy} healthy scans, {run.planted} with lesions, in {run.seconds:.0f} s\n{run.datalist}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import typer
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
@@ -15,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.measures import Measure
-from pipelines.record import CaseRecord, RunRecord
+from pipelines.record import CaseRecord, LearningRecord, RunRecord
 
 if TYPE_CHECKING:
     from pipelines.benchmark.record import BenchmarkRecord
@@ -88,6 +89,12 @@ def print_series(run: InspectRecord) -> None:
         )
     console = Console()
     (console if console.is_terminal else Console(width=_UNFOLDED)).print(table)
+
+
+def print_refused(record: LearningRecord) -> None:
+    """The scans that were left out, each with its reason, on standard error."""
+    for scan in record.refused:
+        typer.echo(f"left out: {scan.reason}", err=True)
 
 
 def print_scans(run: PrepareRecord) -> None:

@@ -79,10 +79,11 @@ def plant(image: Array, plantings: Sequence[Planting], region: Array) -> tuple[A
         is and the change, smoothed a little, can be seen.
     """
     image, truth = image.astype(np.float32), np.zeros(image.shape, dtype=np.float32)
+    away = to_enclosed(region) if any(planting.shape.depth for planting in plantings) else None
     for planting in plantings:
         soft = render_shape(planting.shape, image.shape) * room(region, planting.reach)
-        if planting.shape.depth:
-            soft *= layer(region, planting.shape.depth)
+        if away is not None and planting.shape.depth:
+            soft *= layer(away, planting.shape.depth)
         inside = soft > _EDGE
         if not inside.any():
             continue
@@ -118,15 +119,15 @@ def room(region: Array, reach: float) -> Array:
     return gaussian_filter(wider, _in_plane(edge, region.ndim), truncate=2.0)
 
 
-def layer(region: Array, depth: float) -> Array:
+def layer(away: Array, depth: float) -> Array:
     """How far each voxel is in the layer along what a region encloses, `(*spatial)` float32 in [0, 1], soft-rimmed.
 
     Args:
-        region: `(*spatial)` bool.
+        away: how far each voxel is from what the region encloses, `(*spatial)`; see `to_enclosed`.
         depth: of the layer in voxels.
     """
-    inside = np.clip(depth + 0.5 - to_enclosed(region), 0, 1).astype(np.float32)
-    return gaussian_filter(inside, _in_plane(0.7, region.ndim), truncate=2.0)
+    inside = np.clip(depth + 0.5 - away, 0, 1).astype(np.float32)
+    return gaussian_filter(inside, _in_plane(0.7, away.ndim), truncate=2.0)
 
 
 def _in_plane(sigma: float, dims: int) -> tuple[float, ...]:

@@ -96,10 +96,11 @@ def benchmark(
         box_key=box_key,
         backbone=backbone,
     )
+    keys = {of_twin: _key(shop, of_twin=of_twin) for of_twin in (False, True)}
     results = {}
     for name in names:
         folder = writable_folder(output / "methods" / name)
-        key = _key(shop, of_twin=METHODS[name].of_twin)
+        key = keys[METHODS[name].of_twin]
         made_of = METHODS[name].made_of
         made = None if made_of is None else made_of(shop)
         own_key = f"{name}-{key}" if made is None else f"{name}-{key}-{_short_hash(made)}"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipelines.benchmark.leaderboard import HEADINGS, as_markdown, cell
-from pipelines.benchmark.record import BenchmarkRecord, Row
+from pipelines.benchmark.record import TRAINED_HERE, BenchmarkRecord, Row
 from pipelines.files import write_whole
 from pipelines.problems import guarded
 
@@ -59,11 +59,17 @@ def verdict(record: BenchmarkRecord) -> str:
     elif twin is not None:
         behind = cell(twin.behind_best[record.ranked_by])
         words.append(f"**HealthyTwin is not first by {heading}**: {best.title} is ahead by {behind}.")
-    if twin is not None and "--bundle" in record.provenance["command"]:
+    if twin is not None and _was_given(twin, record):
         words.append("HealthyTwin is a bundle that was trained before; the others were trained here.")
     if (search := done.get("anogan")) is not None and search.over_healthy_twin is not None:
         words.append(f"AnoGAN takes {search.over_healthy_twin:,.1f} times HealthyTwin's time for a volume.")
     return " ".join(words)
+
+
+def _was_given(twin: Row, record: BenchmarkRecord) -> bool:
+    """Whether HealthyTwin is a bundle that was trained before; older records have only the command to tell."""
+    made_of = twin.run.made_of
+    return "--bundle" in record.provenance["command"] if made_of is None else made_of != TRAINED_HERE
 
 
 def _against(rows: list[Row], key: str) -> str:

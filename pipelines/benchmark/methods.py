@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.benchmark import anomalib_row
+from pipelines.benchmark.record import TRAINED_HERE
 from pipelines.benchmark.workshop import Workshop
+from pipelines.files import printable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -152,6 +154,16 @@ def _healthy_twin(shop: Workshop) -> nn.Module:
     return _network_of(shop.twin())
 
 
+def _whose_twin(shop: Workshop) -> str:
+    """Which bundle HealthyTwin is, for the title."""
+    from anomaly.bundle import load_metadata
+
+    if shop.bundle is None:
+        return TRAINED_HERE
+    metadata = load_metadata(shop.bundle)
+    return printable(f"{metadata.get('name', shop.bundle.name)} {metadata.get('version', '')}".strip())
+
+
 def _network_of(bundle: Path) -> Any:
     from anomaly import load_detector
 
@@ -176,6 +188,6 @@ METHODS = {
         made_of=anomalib_row.backbone_of,
     ),
     "reverse_distillation": Method("Reverse distillation", "Deng 2022", _reverse_distillation, of_twin=True),
-    "healthy_twin": Method("HealthyTwin", "this project", _healthy_twin, of_twin=True),
+    "healthy_twin": Method("HealthyTwin", "this project", _healthy_twin, made_of=_whose_twin, of_twin=True),
 }
 """Every method that a benchmark knows, in the order in which they run."""

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.problems import ExitCode
 from pipelines.record import CaseRecord
 
+TRAINED_HERE = "trained here"
+"""What HealthyTwin is made of where no bundle is given."""
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid")

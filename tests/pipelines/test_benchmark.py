@@ -18,6 +18,7 @@ from pipelines.benchmark.collect import page, read, verdict
 from pipelines.benchmark.effort import QUICK
 from pipelines.benchmark.examine import PostProcessed
 from pipelines.benchmark.methods import METHODS, Method
+from pipelines.benchmark.record import TRAINED_HERE
 from pipelines.benchmark.run import benchmark
 from pipelines.cli import app
 from pipelines.problems import CommandError
@@ -134,6 +135,9 @@ def test_a_ready_bundle_gives_healthytwin_and_patchcores_encoder(datalist, tmp_p
     seconds = {row.method: row.run.cpu_seconds_per_volume for row in record.rows}
     for row in record.rows:
         assert row.over_healthy_twin == pytest.approx(seconds[row.method] / seconds["healthy_twin"], abs=1e-3)
+    (twin,) = (row for row in record.rows if row.method == "healthy_twin")
+    metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
+    assert twin.title == f"HealthyTwin, {metadata['name']} {metadata['version']}"
     assert "Over HealthyTwin&#39;s" in (tmp_path / "leaderboard.html").read_text()
     margin = PostProcessed(nn.Identity(), spacing=(2.0, 2.0, 5.0), margin=10.0)
     image = torch.zeros(1, 1, 30, 30, 2)
@@ -298,6 +302,10 @@ def test_the_page_of_leaderboards_says_what_the_records_say(measured):
     assert "trained before" not in verdict(twin)
     given = twin.model_copy(update={"provenance": record.provenance | {"command": "healthytwin benchmark --bundle b"}})
     assert "HealthyTwin is a bundle that was trained before" in verdict(given)
+    for made_of, before in (("my_site 0.1.0", True), (TRAINED_HERE, False)):
+        run = first.run.model_copy(update={"made_of": made_of})
+        told = verdict(given.model_copy(update={"rows": [twin.rows[0].model_copy(update={"run": run}), second]}))
+        assert ("trained before" in told) is before
     search = second.model_copy(update={"method": "anogan", "over_healthy_twin": 12.34})
     assert "AnoGAN takes 12.3 times HealthyTwin's time" in verdict(twin.model_copy(update={"rows": [first, search]}))
 

@@ -59,17 +59,11 @@ def verdict(record: BenchmarkRecord) -> str:
     elif twin is not None:
         behind = cell(twin.behind_best[record.ranked_by])
         words.append(f"**HealthyTwin is not first by {heading}**: {best.title} is ahead by {behind}.")
-    if twin is not None and _was_given(twin, record):
+    if twin is not None and twin.run.made_of not in (None, TRAINED_HERE):
         words.append("HealthyTwin is a bundle that was trained before; the others were trained here.")
     if (search := done.get("anogan")) is not None and search.over_healthy_twin is not None:
         words.append(f"AnoGAN takes {search.over_healthy_twin:,.1f} times HealthyTwin's time for a volume.")
     return " ".join(words)
-
-
-def _was_given(twin: Row, record: BenchmarkRecord) -> bool:
-    """Whether HealthyTwin is a bundle that was trained before; older records have only the command to tell."""
-    made_of = twin.run.made_of
-    return "--bundle" in record.provenance["command"] if made_of is None else made_of != TRAINED_HERE
 
 
 def _against(rows: list[Row], key: str) -> str:

@@ -87,14 +87,14 @@ label-test: $(LABEL)/installed  ## the MONAI Label app against its real server; 
 	PATH="$(CURDIR)/$(LABEL)/bin:$$PATH" $(LABEL)/bin/python -m pytest tests/label -o filterwarnings=ignore
 
 bench: $(VENV)/installed  ## inference, scanning and reading against bare libraries, AnoGAN's search, `reprocess` against its parts, memory, voxel AP
-	$(BIN)/python -m pipelines.bench
-	$(BIN)/python -m pipelines.bench_scanning
-	$(BIN)/python -m pipelines.bench_reading
-	$(BIN)/python -m pipelines.bench_memory
-	$(BIN)/python -m pipelines.bench_voxels
-	$(BIN)/python -m pipelines.bench_search "$(HEALTHYTWIN_DATA)/lgg-flair/images/TCGA_CS_6668_20011025.nii.gz"
-	$(BIN)/python -m pipelines.bench_rerun
-	$(BIN)/python -m pipelines.bench_reprocess "$(HEALTHYTWIN_DATA)/lgg-flair/images"
+	$(BIN)/python -m pipelines.figures.inference
+	$(BIN)/python -m pipelines.figures.scanning
+	$(BIN)/python -m pipelines.figures.reading
+	$(BIN)/python -m pipelines.figures.memory
+	$(BIN)/python -m pipelines.figures.voxels
+	$(BIN)/python -m pipelines.figures.search "$(HEALTHYTWIN_DATA)/lgg-flair/images/TCGA_CS_6668_20011025.nii.gz"
+	$(BIN)/python -m pipelines.figures.rerun
+	$(BIN)/python -m pipelines.figures.reprocess "$(HEALTHYTWIN_DATA)/lgg-flair/images"
 
 fuzz: $(VENV)/installed  ## 20,000 damaged inputs through the reader: none may crash, hang, swell or raise anything else
 	$(BIN)/python -m tests.fuzz
@@ -110,13 +110,13 @@ evaluate: $(VENV)/installed  ## measure the shipped bundle on the LGG test split
 	$(BIN)/healthytwin evaluate "$(HEALTHYTWIN_DATA)/lgg-flair" -o out/lgg-flair --bundle $(BUNDLE)
 
 leaderboards: $(VENV)/installed  ## the documentation's page of all committed leaderboards, from their JSON files
-	$(BIN)/python -m pipelines.benchmark.collect
+	$(BIN)/python -m pipelines.figures.leaderboards
 
 families: $(VENV)/installed  ## draw every anomaly family, as the documentation shows them
-	$(BIN)/python -m pipelines.families docs/explanation/families.png
+	$(BIN)/python -m pipelines.figures.families docs/explanation/families.png
 
 viewer: $(VENV)/installed  ## take NiiVue, the viewer of the reports, from npm
-	$(BIN)/python -m pipelines.viewer
+	$(BIN)/python -m pipelines.report.viewer
 
 clean:  ## remove the environments, the demo and every cache; results in out/ stay
 	rm -rf $(VENV) $(LABEL) healthytwin-demo build dist *.egg-info

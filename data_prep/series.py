@@ -11,7 +11,7 @@ import numpy as np
 
 from data_prep.dicom.geometry import Stack
 from data_prep.errors import InputError
-from data_prep.source import Source
+from data_prep.formats.source import Source
 from data_prep.verdict import Verdict, verdict_of
 from data_prep.volume import Volume, check_values
 
@@ -94,8 +94,8 @@ class Series:
 
 
 def _read_file(series: Series, *, allow_constant: bool) -> Volume:
-    from data_prep.nifti import read_nifti
-    from data_prep.nrrd import read_nrrd
+    from data_prep.formats.nifti import read_nifti
+    from data_prep.formats.nrrd import read_nrrd
 
     read = read_nifti if series.kind == "nifti" else read_nrrd
     return read(series.sources[0], allow_constant=allow_constant)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.memory import free_bytes
+from pipelines.machine.memory import free_bytes
 from pipelines.problems import CommandError
 
 if TYPE_CHECKING:

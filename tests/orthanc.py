@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import requests
 
-from pipelines.reprocess.site import StoreNode
+from pipelines.pacs.targets import StoreNode
 
 if TYPE_CHECKING:
     from pydicom import Dataset

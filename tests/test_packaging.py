@@ -60,8 +60,10 @@ def test_wheel_has_types_and_templates_and_no_stray_file(built: Path) -> None:
         modules = {str(path.relative_to(ROOT)) for path in (ROOT / room).rglob("*.py")}
         assert modules <= set(names)
         assert f"{room}/py.typed" in names
-    templates = {path.name for path in (ROOT / "pipelines/templates").iterdir()} - {"niivue.umd.js"}  # git ignores it
-    assert {f"pipelines/templates/{name}" for name in templates} <= set(names)
+    templates = {path.name for path in (ROOT / "pipelines/report/templates").iterdir()} - {
+        "niivue.umd.js"
+    }  # git ignores it
+    assert {f"pipelines/report/templates/{name}" for name in templates} <= set(names)
     assert [name for name in names if name.startswith("tests/") or "PATIENT" in name] == []
 
 

@@ -31,7 +31,7 @@ BUNDLE = "bundles/brain_flair_healthy_twin"
 
 
 def cli() -> typer.core.TyperGroup:
-    from pipelines.cli import app
+    from pipelines.cli.app import app
 
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
@@ -39,7 +39,7 @@ def cli() -> typer.core.TyperGroup:
 
 
 LIGHT = "import anomaly, data_prep"
-HELP = "from pipelines.cli import app; app(['--help'])"
+HELP = "from pipelines.cli.app import app; app(['--help'])"
 EVERY_HELP = """
 from pipelines.cli import app
 from pipelines.examples import EXAMPLES

@@ -18,7 +18,7 @@ from documents import PAGES, ROOT, Block, blocks
 from anomaly import load_detector
 from anomaly.engines.writer import write_examination
 from data_prep import read_volume
-from data_prep.datalist import read_datalist
+from data_prep.cases.datalist import read_datalist
 from data_prep.demo import TINY, make_cohort
 from data_prep.demo.dicom import write_series
 from data_prep.demo.render import Scan

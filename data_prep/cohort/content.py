@@ -7,8 +7,8 @@ from pathlib import Path
 
 from data_prep.cohort.found import Found
 from data_prep.errors import InputError
-from data_prep.source import UNREADABLE, Source, reason
-from data_prep.walk import within_archive
+from data_prep.find.walk import within_archive
+from data_prep.formats.source import UNREADABLE, Source, reason
 
 
 def content_hash(scan: Found) -> str:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from data_prep.cases.datalist import SECTIONS, read_datalist
 from data_prep.cohort.found import Found
-from data_prep.datalist import SECTIONS, read_datalist
 from data_prep.series import file_name
 
 _OURS = ("label", "site", "patient")

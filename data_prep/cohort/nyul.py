@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_prep.head import head_mask
+from data_prep.transforms.body import head_mask
 
 Array = np.ndarray
 PERCENTILES = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99)

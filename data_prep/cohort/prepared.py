@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.cases.read import read_volume
 from data_prep.cohort.content import content_hash
 from data_prep.cohort.found import Found
 from data_prep.cohort.leakage import voxel_hash
@@ -15,8 +16,7 @@ from data_prep.cohort.nyul import landmarks, standardise
 from data_prep.cohort.steps import Steps, moved_runs, save
 from data_prep.cohort.store import Store
 from data_prep.errors import InputError
-from data_prep.nifti import read_nifti
-from data_prep.read import read_volume
+from data_prep.formats.nifti import read_nifti
 from data_prep.volume import Volume
 
 

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from data_prep.cases.inputs import list_cases
 from data_prep.cohort.bids import bids_cases, is_bids
 from data_prep.cohort.datalists import datalist_cases
 from data_prep.cohort.found import Found
 from data_prep.cohort.layouts import LAYOUTS
 from data_prep.errors import InputError
-from data_prep.inputs import list_cases
-from data_prep.natural import natural_key
-from data_prep.nifti import is_nifti
+from data_prep.find.order import natural_key
+from data_prep.formats.nifti import is_nifti
 from data_prep.verdict import Verdict
 
 NAMES = ("auto", *(layout.name for layout in LAYOUTS), "bids", "datalist", "folder")

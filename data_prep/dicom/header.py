@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Literal
 
 from data_prep.budget import DEFAULT_BUDGET, Budget
 from data_prep.errors import InputError
-from data_prep.source import UNREADABLE, Source, reason
+from data_prep.formats.source import UNREADABLE, Source, reason
 
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 DEFLATED, EXPLICIT_BIG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"

@@ -13,7 +13,7 @@ from data_prep.budget import DEFAULT_BUDGET, Budget
 from data_prep.dicom.encapsulated import encapsulated_fault
 from data_prep.dicom.header import NATIVE, UNDEFINED_LENGTH, Header, read_header
 from data_prep.errors import InputError
-from data_prep.source import Source
+from data_prep.formats.source import Source
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
 TAGS = {

@@ -12,7 +12,7 @@ import numpy as np
 from data_prep.dicom.header import DEFLATED, EXPLICIT_BIG, NATIVE, inflate, meta_length
 from data_prep.dicom.instance import Instance
 from data_prep.errors import InputError
-from data_prep.source import UNREADABLE, Source, reason
+from data_prep.formats.source import UNREADABLE, Source, reason
 
 _INVERTED = "MONOCHROME1"
 

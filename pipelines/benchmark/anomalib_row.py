@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.benchmark.workshop import Workshop
-from pipelines.files import printable
+from pipelines.machine.files import printable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

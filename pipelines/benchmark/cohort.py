@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.console import progress
+from pipelines.cohort.healthy import TrainingData, gather, write_datalist
 from pipelines.problems import CommandError
-from pipelines.training_data import TrainingData, gather, write_datalist
+from pipelines.terminal.progress import progress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -124,7 +124,7 @@ def gather_cohort(datalist: Path, folder: Path, *, bundle: Path | None = None, s
     from monai.bundle import ConfigParser
 
     from data_prep import list_items
-    from pipelines.new_bundle import plan_for
+    from pipelines.train.configs import plan_for
 
     data = gather(datalist)
     test = list_items(datalist, section)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.benchmark import anomalib_row
 from pipelines.benchmark.record import TRAINED_HERE
 from pipelines.benchmark.workshop import Workshop
-from pipelines.files import printable
+from pipelines.machine.files import printable
 
 if TYPE_CHECKING:
     from torch import nn

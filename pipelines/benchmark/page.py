@@ -10,7 +10,7 @@ import numpy as np
 
 from anomaly.metrics import ScoreHistogram
 from pipelines.benchmark.leaderboard import COSTS, HEADINGS, cell, costs
-from pipelines.page import render
+from pipelines.report.page import render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.benchmark.effort import QUICK, Effort
-from pipelines.files import printable, writable_folder, write_whole
+from pipelines.machine.files import printable, writable_folder, write_whole
 from pipelines.problems import CommandError, causes, one_line
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def benchmark(
     from pipelines.benchmark.methods import METHODS
     from pipelines.benchmark.record import BenchmarkRecord, MethodRun
     from pipelines.benchmark.workshop import Workshop
-    from pipelines.provenance import provenance
-    from pipelines.quiet import without_chatter
+    from pipelines.machine.provenance import provenance
+    from pipelines.terminal.quiet import without_chatter
 
     started = time.perf_counter()
     names = list(dict.fromkeys(methods)) or [name for name, method in METHODS.items() if method.available]
@@ -153,11 +153,11 @@ def _run(name: str, shop: Workshop, folder: Path, begun: MethodRun) -> tuple[Met
     import torch
     from monai.utils import set_determinism
 
-    from pipelines.benchmark.examine import PostProcessed, calibrate_method, examine, timed
-    from pipelines.benchmark.memory import watching
+    from pipelines.benchmark.measure import PostProcessed, calibrate_method, examine, timed
     from pipelines.benchmark.methods import METHODS
     from pipelines.benchmark.record import MethodRun
     from pipelines.benchmark.workshop import parameters_of
+    from pipelines.machine.peak import watching
 
     cohort, device = shop.cohort, shop.device
     shop.shared.clear()

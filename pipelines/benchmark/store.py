@@ -11,7 +11,7 @@ import numpy as np
 
 from anomaly.metrics import CaseMeasures, Detections, RegionOverlap, ScoreHistogram
 from pipelines.benchmark.record import MethodRun
-from pipelines.files import write_whole
+from pipelines.machine.files import write_whole
 
 _RUN, _CASES = "run.json", "cases.npz"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.benchmark.cohort import Cohort
 from pipelines.benchmark.effort import Effort
-from pipelines.console import progress_bar
+from pipelines.terminal.progress import progress_bar
 
 if TYPE_CHECKING:
     import torch
@@ -137,7 +137,7 @@ class Workshop:
 
     def twin(self) -> Path:
         """The HealthyTwin bundle: the given one, or one that is trained once, on the same scans."""
-        from pipelines.train import train
+        from pipelines.train.run import train
 
         if self.bundle is not None:
             return self.bundle
@@ -156,7 +156,7 @@ class Workshop:
         """Run a trainer of one epoch behind a progress bar."""
         from ignite.engine import Events
 
-        from pipelines.quiet import without_step_lines
+        from pipelines.terminal.quiet import without_step_lines
 
         with without_step_lines(), progress_bar() as bar:
             task = bar.add_task(what, total=None)

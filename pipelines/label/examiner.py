@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pipelines.bundles import load, modalities
-from pipelines.gather import gather_cases
+from pipelines.detect.cases import gather_cases
 
 if TYPE_CHECKING:
     from anomaly import Detector, Examination

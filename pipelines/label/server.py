@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 
 from pipelines.bundles import find_bundle
-from pipelines.files import writable_folder, write_whole
+from pipelines.machine.files import writable_folder, write_whole
 from pipelines.problems import CommandError
 
 COMPAT = Path(__file__).parent / "compat"

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.interfaces.tasks.train import TrainTask
 
-from pipelines.files import writable_folder, write_whole
 from pipelines.label.examiner import place_of, study_of
 from pipelines.label.refusals import refusals
+from pipelines.machine.files import writable_folder, write_whole
 
 HEALTHY = "healthy"  # key of an image's info
 _NAME = "trained-{}"
@@ -49,7 +49,7 @@ class TrainHealthy(TrainTask):
             HTTPException: 422, too few of the studies are healthy and can be read.
         """
         from pipelines.bundles import shipped_bundle
-        from pipelines.train import train
+        from pipelines.train.run import train
 
         with refusals():
             studies = [str(study_of(place_of(image, datastore))) for image in healthy_images(datastore)]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.machine.files import sync
 from pipelines.pacs.targets import web_client
 from pipelines.problems import CommandError
-from pipelines.reprocess.store import sync
 
 if TYPE_CHECKING:
     from pydicom import Dataset

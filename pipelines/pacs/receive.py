@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipelines.machine.files import sync
 from pipelines.problems import CommandError
-from pipelines.reprocess.store import sync
 
 # DIMSE status codes of C-STORE (PS3.4 table B.2-1)
 SUCCESS, OUT_OF_RESOURCES, REFUSED, NOT_UNDERSTOOD = 0x0000, 0xA700, 0x0124, 0xC000

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
 
-from pipelines.reprocess.site import SendRules, StoreNode
+from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 _WARNINGS = (0xB000, 0xB006, 0xB007)  # stored, with a remark (PS3.4 table B.2-1)
+
+
+class StoreNode(BaseModel):
+    """A C-STORE provider."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field(min_length=1)
+    port: Annotated[int, Field(ge=1, le=65535)]
+    title: str = Field(min_length=1, max_length=16, description="its AE title")
+    calling_title: str = Field(default="HEALTHYTWIN", min_length=1, max_length=16, description="ours")
 
 
 class Answer(NamedTuple):
@@ -107,14 +118,6 @@ class StoreTarget:
             return {str(one.SOPInstanceUID): _stored(association, one) for one in objects}
         finally:
             association.release()
-
-
-def target_of(rules: SendRules) -> Target:
-    """The target that a site file names."""
-    if rules.stow is not None:
-        return StowTarget(rules.stow)
-    assert rules.store is not None  # the site file has one of them
-    return StoreTarget(rules.store)
 
 
 def web_client(url: str, *, timeout: float) -> Any:

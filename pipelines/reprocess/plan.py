@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.reprocess.hashes import FileHashes, Stamp, snapshot
-from pipelines.reprocess.ledger import Job
-from pipelines.reprocess.reasons import meaning
+from pipelines.reprocess.ledger.hashes import FileHashes, Stamp, snapshot
+from pipelines.reprocess.ledger.ledger import Job
+from pipelines.reprocess.ledger.reasons import meaning
 from pipelines.reprocess.site import Site
 
 if TYPE_CHECKING:
     from anomaly.finding import BundleId
     from anomaly.scoring import Calibration
     from data_prep import Case
-    from data_prep.source import Source
+    from data_prep.formats.source import Source
 
 _NAME = 12  # characters of a hash that name a case, as for DICOM in `detect`
 
@@ -107,7 +107,7 @@ class Plan:
 
     def tasks(self) -> Iterator[Task]:
         """Every task, once for every content; `skipped` and `keys` are complete at the end."""
-        from pipelines.gather import gather_cases
+        from pipelines.detect.cases import gather_cases
 
         rules = self.site.series
         cases, records = gather_cases([self.source], allow_gaps=rules.allow_gaps, modalities=self.modalities)
@@ -166,6 +166,6 @@ class Plan:
 
 def _sources(case: Case) -> tuple[Source, ...]:
     """The files of a case; none where they are too many to list."""
-    from data_prep.source import Source
+    from data_prep.formats.source import Source
 
     return case.series.sources if case.series is not None else (Source(Path(case.image)),)

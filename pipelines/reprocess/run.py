@@ -17,22 +17,22 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.bundles import find_bundle, modalities
-from pipelines.console import progress_bar, waiting
-from pipelines.files import writable_folder
-from pipelines.pacs.deliver import REFUSED, WAITING, deliver
+from pipelines.machine.files import writable_folder
 from pipelines.pacs.fetch import SPOOL, fetch, is_web
-from pipelines.pacs.targets import target_of
 from pipelines.problems import CommandError, ExitCode
-from pipelines.reprocess.batch import Batch
-from pipelines.reprocess.drift import DriftRecord, drift, keep
-from pipelines.reprocess.hashes import FileHashes
-from pipelines.reprocess.ledger import FILE, Ledger, State
+from pipelines.reprocess.archive.deliver import REFUSED, WAITING, deliver, target_of
+from pipelines.reprocess.archive.drift import DriftRecord, drift, keep
+from pipelines.reprocess.archive.report import FILE as FILE_OF_REPORT
+from pipelines.reprocess.archive.report import write_batch_report
+from pipelines.reprocess.archive.store import Store
+from pipelines.reprocess.crew.batch import Batch
+from pipelines.reprocess.crew.process import AnyWorker, serve
+from pipelines.reprocess.crew.settings import Settings, Target
+from pipelines.reprocess.ledger.hashes import FileHashes
+from pipelines.reprocess.ledger.ledger import FILE, Ledger, State
 from pipelines.reprocess.plan import Model, Plan, Task
-from pipelines.reprocess.process import AnyWorker, Settings, Target, serve
-from pipelines.reprocess.report import FILE as FILE_OF_REPORT
-from pipelines.reprocess.report import write_batch_report
 from pipelines.reprocess.site import Site, load_site
-from pipelines.reprocess.store import Store
+from pipelines.terminal.progress import progress_bar, waiting
 
 Engine = Literal["local", "ray"]
 ENGINES: tuple[Engine, ...] = ("local", "ray")
@@ -215,7 +215,7 @@ def _engine(settings: Settings, crew: Crew) -> AbstractContextManager[None]:
     """What the workers need around them."""
     if crew.engine == "local":
         return nullcontext()
-    from pipelines.reprocess.ray_workers import cluster
+    from pipelines.reprocess.crew.actors import cluster
 
     return cluster(settings, crew.count)
 
@@ -240,7 +240,7 @@ def _do(
         before = ledger.counts()[State.DONE.value]
         start: Callable[[Settings], AnyWorker] | None = None
         if crew.engine == "ray":
-            from pipelines.reprocess.ray_workers import RayWorker
+            from pipelines.reprocess.crew.actors import RayWorker
 
             start = RayWorker
         batch = Batch(ledger, store, settings, workers=crew.count, target=crew.target, start=start, on_news=on_news)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pipelines.pacs.targets import StoreNode
 from pipelines.problems import CommandError
 
 Modality = Literal["MR", "CT", "PT"]
@@ -65,15 +66,6 @@ class Limits(_Part):
     lock_seconds: Annotated[float, Field(ge=0.1, le=3600)] = Field(
         default=60, description="to wait for the ledger while another process writes to it"
     )
-
-
-class StoreNode(_Part):
-    """A C-STORE provider."""
-
-    host: str = Field(min_length=1)
-    port: Annotated[int, Field(ge=1, le=65535)]
-    title: str = Field(min_length=1, max_length=16, description="its AE title")
-    calling_title: str = Field(default="HEALTHYTWIN", min_length=1, max_length=16, description="ours")
 
 
 class SendRules(_Part):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from data_prep import CODES, Verdict
-from pipelines.reprocess.reasons import BATCH_CODES
+from pipelines.reprocess.ledger.reasons import BATCH_CODES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.provenance import commit, machine
+from pipelines.machine.provenance import commit, machine
 from tests.fuzz.campaign import run_campaign
 
 

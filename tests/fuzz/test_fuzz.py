@@ -45,7 +45,7 @@ def test_what_must_not_happen_is_seen(tmp_path, monkeypatch, body, error):
     monkeypatch.setattr("tests.fuzz.runner.SECONDS", 5.0)
     monkeypatch.setattr("tests.fuzz.runner.MIB", 500.0)
     (tmp_path / "sitecustomize.py").write_text(
-        "import data_prep.discovery as home\n"
+        "import data_prep.find.discovery as home\n"
         "from pathlib import Path\n"
         "whole = home.discover\n"
         "def faulty(folder, **options):\n"

@@ -13,7 +13,7 @@ import nrrd
 import numpy as np
 import pytest
 
-from pipelines.detect import detect
+from pipelines.detect.run import detect
 from pipelines.label.examiner import Examiner, only_case
 
 

@@ -7,7 +7,7 @@ import nibabel as nib
 import pytest
 
 from tests.label.conftest import serving
-from tests.pipelines.test_real_data import RESULTS, brainix_dice
+from tests.pipelines.evaluate.test_real_data import RESULTS, brainix_dice
 
 
 def test_the_tumour_of_the_brainix_series_is_outlined_in_place(shared_data, bundle, tmp_path):

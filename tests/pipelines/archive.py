@@ -13,13 +13,13 @@ from bright import AFFINE, BrightIsAbnormal, head
 from anomaly.finding import BundleId
 from data_prep.demo.dicom import write_series
 from data_prep.demo.render import Scan
-from pipelines.reprocess.hashes import FileHashes
-from pipelines.reprocess.held import Outcome
-from pipelines.reprocess.ledger import Job, Lease, Ledger, State
+from pipelines.reprocess.archive.store import Store
+from pipelines.reprocess.crew.held import Outcome
+from pipelines.reprocess.crew.worker import Worker
+from pipelines.reprocess.ledger.hashes import FileHashes
+from pipelines.reprocess.ledger.ledger import Job, Lease, Ledger, State
 from pipelines.reprocess.plan import Model, Plan, Task
 from pipelines.reprocess.site import Site
-from pipelines.reprocess.store import Store
-from pipelines.reprocess.worker import Worker
 
 FAMILY_NAME = "ZAPHODSON"  # occurs in no word of ours
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.viewer import find_niivue
+from pipelines.report.viewer import find_niivue
 
 WORDS = "--headless=new --no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader --remote-debugging-pipe"
 KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "PageUp": 33, "Escape": 27, "Enter": 13}

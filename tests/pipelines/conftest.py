@@ -12,8 +12,8 @@ from bright import BrightIsAbnormal, head, write_nifti
 from typer.testing import CliRunner, Result
 
 import anomaly
-from pipelines.cli import app
-from pipelines.reprocess.ledger import Ledger
+from pipelines.cli.app import app
+from pipelines.reprocess.ledger.ledger import Ledger
 from pipelines.reprocess.site import Site
 
 SHIPPED = Path(__file__).parents[2] / "bundles" / "brain_flair_healthy_twin"

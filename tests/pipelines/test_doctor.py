@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from data_prep.dicom.encapsulated import DECODED
 from pipelines import doctor
-from pipelines.cli import app
+from pipelines.cli.app import app
 
 
 def states(checks: list[doctor.Check]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipelines.provenance import provenance
+from pipelines.machine.provenance import provenance
 from tests import orthanc
 from tests.soak.campaign import EVERY, lay_out, soak
 from tests.soak.invariants import count

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from pipelines.problems import guarded
+from pipelines.cli.guard import guarded
 
 
 def main(folder: Path, target: str, workers: int) -> int:

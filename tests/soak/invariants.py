@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydicom import dcmread
 
-from pipelines.reprocess.ledger import Ledger, State
-from pipelines.reprocess.store import CASES, PARTIAL, Store
+from pipelines.reprocess.archive.store import CASES, PARTIAL, Store
+from pipelines.reprocess.ledger.ledger import Ledger, State
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipelines.reprocess.process import Settings, quietly, work
+from pipelines.reprocess.crew.process import quietly, work
+from pipelines.reprocess.crew.settings import Settings
 
 PLACE, CHANCE = "HEALTHYTWIN_SOAK_KILLS", "HEALTHYTWIN_SOAK_CHANCE"  # environment of the coordinator
 MET = 4  # workers that must have met

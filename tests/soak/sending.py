@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from pipelines.reprocess.ledger import Ledger
-from pipelines.reprocess.tables import deliveries
+from pipelines.reprocess.ledger.ledger import Ledger
+from pipelines.reprocess.ledger.tables import deliveries
 from tests.soak.campaign import Coordinator
 
 _LOOK = 0.01  # seconds between looks at how many objects there are

@@ -14,10 +14,10 @@ import numpy as np
 from pydicom import dcmread
 from sqlalchemy import select
 
-from pipelines.pacs.deliver import SENT
-from pipelines.reprocess.ledger import Ledger, State
-from pipelines.reprocess.store import Store
-from pipelines.reprocess.tables import deliveries
+from pipelines.reprocess.archive.deliver import SENT
+from pipelines.reprocess.archive.store import Store
+from pipelines.reprocess.ledger.ledger import Ledger, State
+from pipelines.reprocess.ledger.tables import deliveries
 
 if TYPE_CHECKING:
     from pydicom import Dataset

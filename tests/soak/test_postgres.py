@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.reprocess.ledger import Ledger, State
+from pipelines.reprocess.ledger.ledger import Ledger, State
 from pipelines.reprocess.run import reprocess
 from tests.soak.bundle import make_bundle
 from tests.soak.campaign import SITE, Coordinator, make_studies

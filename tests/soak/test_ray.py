@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipelines.problems import CommandError
-from pipelines.reprocess.ledger import Ledger, State
+from pipelines.reprocess.ledger.ledger import Ledger, State
 from pipelines.reprocess.run import ReprocessRecord, reprocess
 from tests.soak.campaign import lay_out
 from tests.soak.invariants import count

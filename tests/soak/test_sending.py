@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.reprocess.worker import STAGES
+from pipelines.reprocess.crew.worker import STAGES
 from tests import orthanc
 from tests.soak.__main__ import arguments
 from tests.soak.sending_round import KILLS, STUDIES

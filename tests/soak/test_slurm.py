@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipelines.reprocess.ledger import Ledger
+from pipelines.reprocess.ledger.ledger import Ledger
 from tests.soak.campaign import lay_out
 from tests.soak.invariants import count
 
@@ -27,7 +27,7 @@ def array_command() -> list[str]:
 def test_two_tasks_of_the_array_share_the_work(tmp_path: Path) -> None:
     lay_out(tmp_path, STUDIES)
     words = [str(tmp_path / "source") if word == "/mnt/archive" else word for word in array_command()]
-    command = [sys.executable, "-c", "from pipelines.cli import main; main()", *words, "--json"]
+    command = [sys.executable, "-c", "from pipelines.cli.app import main; main()", *words, "--json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HEALTHYTWIN_BUNDLE": str(tmp_path / "bundle")}
     tasks = [subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE) for _ in range(2)]
     told = [json.loads(task.communicate()[0]) for task in tasks]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.reprocess.worker import STAGES
+from pipelines.reprocess.crew.worker import STAGES
 from tests.soak.campaign import Coordinator, cases, lay_out
 from tests.soak.invariants import count
 

@@ -83,7 +83,7 @@ def test_it_ranks_as_the_paper_written_out_plainly_does():
     """Exact distances without a projection, another first feature, neighbours by scikit-learn: AUROC within 0.02.
 
     A quarter of the features are kept, as in the paper; of few, the first one decides too much. Against anomalib's own,
-    `pipelines.peer_anomalib` compares it, in an environment that has anomalib.
+    `pipelines.figures.peer` compares it, in an environment that has anomalib.
     """
     torch.manual_seed(1)
     healthy, ill = (0.3 + 0.05 * torch.rand(3, 1, 160, 160) for _ in range(2))

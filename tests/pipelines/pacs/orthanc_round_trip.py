@@ -18,7 +18,7 @@ from archive import dicom_series
 from pydicom import dcmread
 
 from pipelines.pacs.targets import StoreTarget, StowTarget
-from pipelines.reprocess.ledger import Ledger, State
+from pipelines.reprocess.ledger.ledger import Ledger, State
 from pipelines.reprocess.run import reprocess
 from tests.orthanc import NODE, ROOT, WEB, farthest, instances, running
 

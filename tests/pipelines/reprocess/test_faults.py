@@ -16,11 +16,12 @@ from archive import Bench
 from bright import BrightIsAbnormal
 
 from pipelines.problems import CommandError
-from pipelines.reprocess.held import Held
-from pipelines.reprocess.ledger import Ledger, State
-from pipelines.reprocess.process import Settings, Target, quietly, work
+from pipelines.reprocess.crew.held import Held
+from pipelines.reprocess.crew.process import quietly, work
+from pipelines.reprocess.crew.settings import Settings, Target
+from pipelines.reprocess.crew.worker import Worker
+from pipelines.reprocess.ledger.ledger import Ledger, State
 from pipelines.reprocess.run import ReprocessRecord, reprocess
-from pipelines.reprocess.worker import Worker
 from tests.soak.bundle import make_bundle
 
 

@@ -15,8 +15,9 @@ from bright import head, write_nifti
 from typer.testing import Result
 
 from pipelines.problems import CommandError
-from pipelines.reprocess import batch, run
-from pipelines.reprocess.ledger import Ledger, State
+from pipelines.reprocess import run
+from pipelines.reprocess.crew import batch
+from pipelines.reprocess.ledger.ledger import Ledger, State
 from pipelines.reprocess.run import reprocess
 
 Run = Callable[..., Result]
@@ -70,7 +71,7 @@ def test_what_a_second_run_asks_of_the_model_loads_no_network(identity_bundle: P
     """Importing torch and MONAI takes longer than a look at 5,000 jobs that are done."""
     program = (
         "import sys; from pathlib import Path; from pipelines.reprocess.plan import Model; "
-        "from pipelines.reprocess.site import Site; from pipelines.reprocess.drift import drift; "
+        "from pipelines.reprocess.site import Site; from pipelines.reprocess.archive.drift import drift; "
         "model = Model.of(Path(sys.argv[1]), Site()); drift(model.calibration, [], model.configuration); "
         "sys.exit(', '.join({'torch', 'monai', 'scipy'} & set(sys.modules)) or 0)"
     )
@@ -91,7 +92,7 @@ def test_new_files_and_a_new_model_are_new_work_and_nothing_else_is(bench: Bench
 
 
 def test_an_unchanged_file_is_not_read_again(bench: Bench, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipelines.reprocess import hashes
+    from pipelines.reprocess.ledger import hashes
 
     keys = [task.job.key for task in bench.plan(source).tasks()]
     looks = bench.plan(source).snapshot()
@@ -177,7 +178,7 @@ def test_a_full_disk_stops_new_work_and_loses_nothing(
 def test_status_can_be_watched_until_all_is_done(
     healthytwin: Run, bench: Bench, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipelines import console
+    from pipelines.terminal import progress
 
     tasks = bench.enter(source)
     worker, slept = bench.worker(), []
@@ -186,7 +187,7 @@ def test_status_can_be_watched_until_all_is_done(
         slept.append(seconds)
         worker.run(tasks.pop())
 
-    monkeypatch.setattr(console.time, "sleep", work_instead)
+    monkeypatch.setattr(progress.time, "sleep", work_instead)
     watched = healthytwin("status", bench.archive, "--watch")
     assert (watched.exit_code, slept) == (0, [2.0, 2.0, 2.0])
     assert "3" in watched.stdout

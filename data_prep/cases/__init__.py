@@ -1,0 +1,1 @@
+"""What is given on a command line or in a datalist, as cases and volumes."""

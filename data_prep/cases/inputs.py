@@ -1,0 +1,160 @@
+"""What lies in a place: the cases of a datalist, of NIfTI and NRRD files, of DICOM series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import Field, dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from data_prep.cases.datalist import datalist_at, read_datalist
+from data_prep.cases.read import read_volume
+from data_prep.errors import InputError
+from data_prep.find.discovery import discover
+from data_prep.find.locate import series_at
+from data_prep.find.scan import VOLUME_SUFFIXES
+from data_prep.find.walk import is_archive
+from data_prep.series import Series, file_name
+from data_prep.verdict import Verdict
+from data_prep.volume import Volume
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One case of a cohort.
+
+    Args:
+        name: unique among the cases found together; a file's name without its extension, or a short hash of a
+            series' UID.
+        image: a NIfTI or NRRD file, or the place of a DICOM series (`Series.place`).
+        label: a NIfTI file, or None.
+        healthy_slices: runs `(start, stop)` along the file's third axis; empty: not said.
+        series_uid: of a DICOM series.
+        series: where it was found by looking into a folder or archive.
+        meta: the datalist's other keys.
+    """
+
+    name: str
+    image: str
+    label: str | None = None
+    healthy_slices: tuple[tuple[int, int], ...] = ()
+    series_uid: str | None = None
+    series: Series | None = field(default=None, repr=False, compare=False)
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def volume(self, *, allow_gaps: bool = False) -> Volume:
+        """Read the image; see `read_volume`."""
+        return self.series.volume() if self.series is not None else read_volume(self.image, allow_gaps=allow_gaps)
+
+    @property
+    def skipped(self) -> bool:
+        """Is this not for us: a localizer, a report, another modality?"""
+        return self.series is not None and self.series.verdict is Verdict.SKIP
+
+
+def list_cases(
+    source: str | Path,
+    section: str | None = None,
+    *,
+    allow_gaps: bool = False,
+    modalities: Iterable[str] | None = None,
+    workers: int = 1,
+) -> list[Case]:
+    """Find the cases in `source`.
+
+    Args:
+        source: a datalist (`*.json`) or a folder with a `dataset.json`, a NIfTI, NRRD or DICOM file, a zip archive,
+            or a folder (tree) of such files. Hidden files and links are passed over in folders. A file that is named
+            but is no image is a case as well: reading it says why it is none.
+        section: of a datalist; None: the first that is not empty of test, validation and training.
+        allow_gaps: of `discover`.
+        modalities: of `discover`.
+        workers: of `discover`.
+
+    Returns:
+        Cases in the datalist's order or in natural order of their paths; an empty list where there is no image.
+        What `discover` skips or refuses is a case, too.
+
+    Raises:
+        InputError: MISSING_FILE, or BAD_DATALIST.
+    """
+    source = Path(source)
+    if (datalist := datalist_at(source)) is not None:
+        if not datalist.exists():
+            raise InputError(datalist, "MISSING_FILE", "there is no such file")
+        return unique_names(_from_entry(datalist, entry, allow_gaps) for entry in read_datalist(datalist, section))
+    if source.is_file() and not is_archive(source):
+        return [_at(source, allow_gaps)]
+    found = list(discover(source, allow_gaps=allow_gaps, modalities=modalities, workers=workers))
+    if len(found) == 1 and found[0].code == "MISSING_FILE":
+        raise InputError(source, found[0].code, found[0].reason)
+    return unique_names(_from_series(series) for series in found)
+
+
+def list_items(source: str | Path, section: str | None = None, *, allow_gaps: bool = False) -> list[dict[str, Any]]:
+    """`list_cases` as items for a MONAI dataset: `image`, `case`, and `label` and `healthy_slices` where known.
+
+    What is not for us (SKIP) is left out; what is refused (QUARANTINE) is an item, and its reader says why.
+    """
+    items = []
+    for case in list_cases(source, section, allow_gaps=allow_gaps):
+        if case.skipped:
+            continue
+        item: dict[str, Any] = {**case.meta, "image": case.image, "case": case.name}
+        if case.label is not None:
+            item["label"] = case.label
+        if case.healthy_slices:
+            item["healthy_slices"] = [list(run) for run in case.healthy_slices]
+        items.append(item)
+    return items
+
+
+def _from_series(series: Series) -> Case:
+    return Case(name=series.name, image=series.place, series_uid=series.uid, series=series)
+
+
+def _from_entry(datalist: Path, entry: dict[str, Any], allow_gaps: bool) -> Case:
+    rest = {key: value for key, value in entry.items() if value is not None}
+    case = _at(datalist.parent / rest.pop("image"), allow_gaps)
+    label = rest.pop("label", None)
+    label = str(datalist.parent / label) if label else None
+    return replace(case, label=label, healthy_slices=rest.pop("healthy_slices", ()), meta=rest)
+
+
+def _at(path: Path, allow_gaps: bool) -> Case:
+    """The case at a path, named after the path where there is no series to name it after."""
+    if path.name.lower().endswith(VOLUME_SUFFIXES) and not path.is_dir():
+        return Case(name=file_name(path), image=str(path))
+    try:
+        series = series_at(path, allow_gaps=allow_gaps)
+    except InputError:
+        return Case(name=file_name(path), image=str(path))
+    return Case(name=series.name, image=str(path), series_uid=series.uid, series=series)
+
+
+class _Named(Protocol):
+    """A frozen dataclass with a name."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def name(self) -> str: ...
+
+
+_Case = TypeVar("_Case", bound=_Named)
+
+
+def unique_names(cases: Iterable[_Case]) -> list[_Case]:
+    """The cases with `-2`, `-3`, ... behind names that stood before; `A` and `a` are one name on a Mac's disk."""
+    cases = list(cases)
+    given = {case.name.casefold() for case in cases}
+    seen: set[str] = set()
+    unique = []
+    for case in cases:
+        name, number = case.name, 1
+        while name.casefold() in seen or (number > 1 and name.casefold() in given):
+            number += 1
+            name = f"{case.name}-{number}"
+        seen.add(name.casefold())
+        unique.append(replace(case, name=name))
+    return unique

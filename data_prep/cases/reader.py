@@ -1,0 +1,69 @@
+"""`SeriesReader`: MONAI's `ITKReader` behind a gate, so that bundles refuse what the command line refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from monai.config import PathLike
+from monai.data import ITKReader
+from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
+
+from data_prep.cases.read import read_volume
+from data_prep.errors import InputError
+from data_prep.volume import Volume
+
+
+class SeriesReader(ITKReader):
+    """Read what `data_prep.read_volume` reads: NIfTI, NRRD, DICOM.
+
+    Use it by name: `LoadImaged(keys, reader="data_prep.SeriesReader")`. The affine is the header's own in
+    float64, for all alike; meta data hold geometry, `series_uid`, `input_hash` and `flags`, and nothing else of the
+    header, so nothing of the patient.
+
+    Args:
+        allow_constant: accept a volume with one value throughout: for labels, which are 0 in a healthy case.
+        allow_gaps: accept a DICOM volume with whole slices missing; `flags` in the meta data says so.
+    """
+
+    def __init__(self, *, allow_constant: bool = False, allow_gaps: bool = False) -> None:
+        super().__init__()
+        self.allow_constant, self.allow_gaps = allow_constant, allow_gaps
+
+    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
+        """Every path is this reader's: what it cannot read it refuses with a reason."""
+        return True
+
+    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> Volume | InputError:
+        """The volume at one path, or why there is none.
+
+        The reason is returned and not raised: when `read` raises, MONAI's LoadImage goes on to its other readers,
+        and plain ITK reads what was refused here. `get_data` raises it.
+        """
+        paths = ensure_tuple(data)
+        if len(paths) != 1:
+            return InputError(str(paths[0]), "WRONG_DIMENSION", f"one image at a time, got {len(paths)}")
+        try:
+            return read_volume(paths[0], allow_constant=self.allow_constant, allow_gaps=self.allow_gaps)
+        except InputError as error:
+            return error
+
+    def get_data(self, img: Volume | InputError) -> tuple[np.ndarray, dict[str, Any]]:
+        """The array `(i, j, k)` and MONAI's meta data of what `read` returned.
+
+        Raises:
+            InputError: the one that `read` returned.
+        """
+        if isinstance(img, InputError):
+            raise img
+        return img.array, {
+            MetaKeys.ORIGINAL_AFFINE: img.affine,
+            MetaKeys.AFFINE: img.affine.copy(),
+            MetaKeys.SPACE: SpaceKeys.RAS,
+            MetaKeys.SPATIAL_SHAPE: np.asarray(img.shape),
+            MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),
+            "series_uid": img.series_uid or "",
+            "input_hash": img.input_hash,
+            "flags": " ".join(img.flags),  # text, as lists of unequal length cannot be collated
+        }

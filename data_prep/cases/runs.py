@@ -1,0 +1,65 @@
+"""Healthy runs: the slices of a volume that may be learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_prep.cases.inputs import list_items
+
+_LEVELS = 12
+
+
+def list_runs(source: str | Path, section: str, *, shortest: int = 3) -> list[dict[str, Any]]:
+    """The items of a datalist's section, one for each healthy run.
+
+    Args:
+        source: datalist or its folder.
+        section: "training" or "validation".
+        shortest: runs of fewer slices are left out.
+
+    Returns:
+        Items with `image`, `case` and `run`, `[start, stop)` along the third axis of the file; a volume without
+        `healthy_slices` is healthy throughout and comes without `run`.
+    """
+    items = []
+    for item in list_items(source, section):
+        runs = item.pop("healthy_slices", None)
+        if runs:
+            items += [{**item, "run": list(run)} for run in runs if run[1] - run[0] >= shortest]
+        else:
+            items.append(item)
+    return items
+
+
+def level_weights(items: Sequence[dict[str, Any]]) -> list[float]:
+    """Sampling weights that make every level of the body equally frequent.
+
+    Near a lesion no slice is healthy, so the middle of the brain is rare among runs. A run weighs the sum, over
+    its slices, of one over the density of their level (twelve levels from the first slice to the last).
+
+    Args:
+        items: of `list_runs`.
+
+    Returns:
+        One weight an item, summing to 1.
+    """
+    levels = []
+    for item in items:
+        slices = _slices(item["image"])
+        start, stop = item.get("run", (0, slices))
+        levels.append((np.arange(start, stop) + 0.5) / slices * _LEVELS)
+    density = np.bincount(np.concatenate(levels).astype(int), minlength=_LEVELS) + 1.0
+    weights = np.array([(1 / density[level.astype(int)]).sum() for level in levels])
+    return list(weights / weights.sum())
+
+
+def _slices(path: str) -> int:
+    from data_prep.find.locate import series_at
+    from data_prep.formats.nifti import is_nifti, nifti_header
+
+    shape = nifti_header(path)[0] if is_nifti(path) else series_at(path).shape
+    return shape[2] if shape else 1

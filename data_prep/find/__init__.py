@@ -1,0 +1,1 @@
+"""Series found on a drive and checked."""

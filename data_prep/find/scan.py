@@ -1,0 +1,168 @@
+"""Files looked at, one row each for the `ScanIndex`: in this process, or in several."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from enum import StrEnum
+from itertools import chain, islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from data_prep.dicom.instance import Instance, NoImage, read_instance
+from data_prep.errors import InputError
+from data_prep.find.order import sort_text
+from data_prep.formats.source import UNREADABLE, Source, reason
+
+VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr")
+_CHUNK = 64  # files sent to a worker at once
+_WORTH_IT = 512  # files from which on starting workers pays
+
+
+class Kind(StrEnum):
+    """What a file is."""
+
+    IMAGE = "image"
+    NO_IMAGE = "no image"
+    VOLUME = "volume"
+    ERROR = "error"
+
+
+class Row(NamedTuple):
+    """What the index keeps of one file.
+
+    Args:
+        key: sorts rows in natural order of their paths.
+        kind: what it is.
+        path: on disk; bytes, as file names need not be text.
+        member: within an archive, "" otherwise.
+        folder: `Source.folder`.
+        inode: tells hard links to one file; "" where there is but one.
+        series: SeriesInstanceUID.
+        part: `Instance.moment` as text.
+        sop: SOPInstanceUID.
+        patient: `Instance.patient`.
+        fault: 1 where the image has one.
+        content: a packed `Instance`, the modality of a `NoImage`, or code and reason of an error.
+    """
+
+    key: bytes
+    kind: str
+    path: bytes
+    member: str
+    folder: bytes
+    inode: str = ""
+    series: str = ""
+    part: str = ""
+    sop: str = ""
+    patient: str = ""
+    fault: int = 0
+    content: bytes = b""
+
+    @property
+    def source(self) -> Source:
+        """The file."""
+        return Source(Path(os.fsdecode(self.path)), self.member or None)
+
+    @property
+    def instance(self) -> Instance:
+        """The image of a row of kind IMAGE."""
+        return Instance.unpack(self.content, self.source)
+
+    @property
+    def no_image(self) -> NoImage:
+        """The object of a row of kind NO_IMAGE."""
+        return NoImage(self.source, self.series, self.content.decode())
+
+    @property
+    def error(self) -> tuple[str, str]:
+        """Code and sentence of a row of kind ERROR."""
+        code, reason = json.loads(self.content)
+        return code, reason
+
+
+def scan(sources: Iterable[Source | InputError], *, workers: int = 1, named: frozenset[Path]) -> Iterator[Row]:
+    """A row for every file that is an image or should be one.
+
+    Args:
+        sources: of `walk_all`.
+        workers: processes; 1: this one alone.
+        named: files that were asked for by name: what they are is told even where they are no image.
+    """
+    sources = iter(sources)
+    first = list(islice(sources, _WORTH_IT if workers > 1 else 0))
+    if len(first) < _WORTH_IT:
+        for source in chain(first, sources):
+            yield from _rows([source], named)
+        return
+    yield from _in_processes(first, sources, workers, named)
+
+
+def _in_processes(
+    first: list[Source | InputError], rest: Iterator[Source | InputError], workers: int, named: frozenset[Path]
+) -> Iterator[Row]:
+    """Chunks of files to worker processes, few at a time, so that memory stays flat."""
+    waiting: deque[Future[list[Row]]] = deque()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        while chunk := first[:_CHUNK] or list(islice(rest, _CHUNK)):
+            first = first[_CHUNK:]
+            waiting.append(pool.submit(_rows, chunk, named))
+            if len(waiting) > 4 * workers:
+                yield from waiting.popleft().result()
+        for future in waiting:
+            yield from future.result()
+
+
+def _rows(sources: Iterable[Source | InputError], named: frozenset[Path]) -> list[Row]:
+    rows = (_row(source, named) for source in sources)
+    return [row for row in rows if row is not None]
+
+
+def _row(source: Source | InputError, named: frozenset[Path]) -> Row | None:
+    if isinstance(source, InputError):
+        return _error_row(Source(Path(source.path)), source)
+    if source.name.lower().endswith(VOLUME_SUFFIXES):
+        return _start(source, Kind.VOLUME)
+    try:
+        found = read_instance(source)
+    except InputError as error:
+        return _error_row(source, error)
+    except UNREADABLE as error:
+        why = InputError(str(source), "UNREADABLE", f"{source.name} cannot be opened ({reason(error)})")
+        return _error_row(source, why)
+    if found is None:
+        if source.path not in named or source.member is not None:
+            return None
+        return _error_row(source, InputError(source.path, "NOT_AN_IMAGE", f"{source.name} is no image"))
+    if isinstance(found, NoImage):
+        return _start(source, Kind.NO_IMAGE)._replace(series=found.series_uid, content=found.modality.encode())
+    return _start(source, Kind.IMAGE)._replace(
+        inode=_inode(source),
+        series=found.series_uid,
+        part="\\".join(found.moment),
+        sop=found.sop_uid,
+        patient=found.patient,
+        fault=int(found.fault is not None),
+        content=found.pack(),
+    )
+
+
+def _start(source: Source, kind: Kind) -> Row:
+    key, path, folder = (os.fsencode(text) for text in (sort_text(str(source)), source.path, source.folder))
+    return Row(key, kind.value, path, source.member or "", folder)
+
+
+def _error_row(source: Source, error: InputError) -> Row:
+    return _start(source, Kind.ERROR)._replace(content=json.dumps([error.code, error.reason]).encode())
+
+
+def _inode(source: Source) -> str:
+    """Device and inode of a file with several names."""
+    if source.member is not None:
+        return ""
+    status = os.stat(source.path)
+    return f"{status.st_dev}:{status.st_ino}" if status.st_nlink > 1 else ""

@@ -1,0 +1,1 @@
+"""File formats other than DICOM, and where their bytes come from."""

@@ -1,0 +1,1 @@
+"""MONAI dictionary transforms that prepare volumes for a network."""

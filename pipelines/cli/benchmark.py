@@ -1,0 +1,77 @@
+"""The command `healthytwin benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.guard import guarded
+from pipelines.cli.options import Debug, Device, Json
+
+
+def benchmark(
+    datalist: Annotated[Path, typer.Argument(metavar="DATALIST", help="dataset.json, or the folder that has it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")],
+    methods: Annotated[
+        str, typer.Option("--methods", metavar="NAME,...", help="Methods to compare. [default: all that can run here]")
+    ] = "",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small networks and short trainings, for two cores and an hour.")
+    ] = False,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Take HealthyTwin from this bundle, and its preparation for all methods."),
+    ] = None,
+    margin: Annotated[
+        float, typer.Option(min=0, metavar="MM", help="Leave out so much below the surface, for all: 12 for a skull.")
+    ] = 0.0,
+    backbone: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="timm checkpoint of ResNet-18 for anomalib's models. [default: random weights]"
+        ),
+    ] = None,
+    box: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Measure in this box of each case alone: [[i0, i1], [j0, j1], [k0, k1]]."),
+    ] = None,
+    section: Annotated[str, typer.Option(help="Section of the datalist to measure on.")] = "test",
+    device: Device = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the trainings and of the bootstrap.")] = 0,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare methods on your data: one split, one preparation, intervals, costs. Goes on where it was stopped."""
+    with guarded(
+        as_json=as_json,
+        debug=debug,
+        when_stopped=lambda: "methods that are done are kept; the same command goes on with the next",
+    ):
+        from pipelines.benchmark.effort import FULL, QUICK
+        from pipelines.benchmark.run import benchmark as run_benchmark
+        from pipelines.bundles import find_bundle
+
+        names = [name.strip() for name in methods.split(",") if name.strip()]
+        record = run_benchmark(
+            datalist,
+            output,
+            methods=names,
+            effort=QUICK if quick else FULL,
+            device=device,
+            seed=seed,
+            bundle=None if bundle is None else find_bundle(bundle),
+            margin=margin,
+            box_key=box,
+            backbone=backbone,
+            section=section,
+        )
+    if as_json:
+        typer.echo(record.model_dump_json(indent=2))
+    else:
+        from pipelines.cli import tables
+
+        tables.print_leaderboard(record)
+        typer.echo(f"\nleaderboard: {Path(record.page).resolve()}")
+    raise typer.Exit(int(record.exit_code))

@@ -1,0 +1,71 @@
+"""`healthytwin detect`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.cli.guard import guarded
+from pipelines.cli.options import AllowGaps, Bundle, Debug, Device, Json, Output, SiteCalibration
+
+if TYPE_CHECKING:
+    from pipelines.record import RunRecord
+
+
+def detect(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="NIfTI, NRRD or DICOM files, folders or zip archives of them, lists."),
+    ],
+    output: Output,
+    bundle: Bundle = None,
+    device: Device = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Draw the cases into report.html.")] = True,
+    allow_gaps: AllowGaps = False,
+    calibration: SiteCalibration = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find what is abnormal: DICOM or NIfTI in; masks, score maps, findings and a report out."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.detect.run import detect as run_detect
+
+        run = run_detect(
+            paths,
+            output,
+            bundle=bundle,
+            device=device,
+            report=report,
+            allow_gaps=allow_gaps,
+            calibration=calibration,
+        )
+    tell(run, as_json=as_json)
+    raise typer.Exit(int(run.exit_code))
+
+
+def tell(run: RunRecord, *, as_json: bool, truths: bool = False) -> None:
+    """Print what a run gave: the JSON document, or tables and where to look."""
+    if as_json:
+        typer.echo(run.model_dump_json(indent=2))
+        return
+    from pipelines.cli import tables
+    from pipelines.report import measures
+
+    if not run.cases:
+        typer.echo("nothing to do: no image file and no DICOM series found", err=True)
+        return
+    tables.print_cases(run)
+    if truths:
+        typer.echo()
+        tables.print_truths(run)
+    if run.metrics is not None:
+        typer.echo()
+        tables.print_measures(measures.measures(run.metrics))
+    counts = Counter(case.status for case in run.cases)
+    numbers = f"{counts['done']} done, {counts['failed']} failed, {counts['skipped']} skipped"
+    typer.echo(f"\n{numbers}, in {run.seconds:.0f} s: {run.output}")
+    if run.report:
+        typer.echo(f"report: {Path(run.report).resolve()}")

@@ -1,0 +1,30 @@
+"""`healthytwin evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.detect import tell
+from pipelines.cli.guard import guarded
+from pipelines.cli.options import Bundle, Debug, Json, Output
+
+
+def evaluate(
+    datalist: Annotated[Path, typer.Argument(metavar="DATALIST", help="dataset.json, or the folder that has it.")],
+    output: Output,
+    bundle: Bundle = None,
+    section: Annotated[str, typer.Option(help="Section of the datalist.")] = "test",
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Draw the cases into report.html.")] = True,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure a bundle on labelled cases: metrics.json beside masks, score maps and findings."""
+    with guarded(as_json=as_json, debug=debug):
+        from pipelines.evaluate.run import evaluate as run_evaluate
+
+        run = run_evaluate(datalist, output, bundle=bundle, section=section, report=report)
+    tell(run, as_json=as_json)
+    raise typer.Exit(int(run.exit_code))

@@ -1,0 +1,68 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from pipelines.problems import CommandError
+
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [default: cuda where there is one]")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Debug = Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")]
+Bundle = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The bundle to run. [default: $HEALTHYTWIN_BUNDLE or the one that is shipped]"),
+]
+AllowGaps = Annotated[
+    bool,
+    typer.Option("--allow-gaps", help="Take DICOM volumes with slices missing, fill the gaps in, and say so."),
+]
+SiteCalibration = Annotated[
+    Path | None,
+    typer.Option("--calibration", metavar="FILE", help="Of the site, by `calibrate`. [default: the bundle's own]"),
+]
+
+
+def names(text: str | None) -> list[str] | None:
+    """Words between commas; None where nothing was said."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+_Choice = TypeVar("_Choice", bound=str)
+
+
+def numbers(option: str, text: str, *, at_least: float, at_most: float) -> tuple[float, float, float]:
+    """Three numbers of a command line, between commas.
+
+    Raises:
+        CommandError: they are not three, or out of range.
+    """
+    try:
+        one, two, three = (float(part) for part in text.split(","))
+    except ValueError as error:
+        msg = f"{option} needs three numbers such as 1,1,3, got {text!r}"
+        raise CommandError(msg) from error
+    if not all(at_least <= value <= at_most for value in (one, two, three)):
+        msg = f"{option} needs numbers from {at_least:g} to {at_most:g}, got {text!r}"
+        raise CommandError(msg)
+    return one, two, three
+
+
+def one_of(option: str, text: str | None, choices: Sequence[_Choice]) -> _Choice | None:
+    """One of several words of a command line.
+
+    Raises:
+        CommandError: it is none of them.
+    """
+    if text is None:
+        return None
+    for choice in choices:
+        if text == choice:
+            return choice
+    msg = f"{option} is one of {', '.join(choices)}, got {text!r}"
+    raise CommandError(msg)

@@ -1,0 +1,104 @@
+"""The commands that learn from healthy scans, and the one that plants lesions to test with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.guard import guarded
+from pipelines.cli.options import Debug, Json, names
+
+
+def train(
+    datalist: Annotated[
+        Path, typer.Argument(metavar="DATALIST", help="dataset.json or its folder, or a folder of healthy scans.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="BUNDLE", help="Folder of the bundle to make.")],
+    like: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Take preparation and anomalies from this bundle, not from the scans."),
+    ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Go on from this bundle's weights; their licence then binds yours. [default: the shipped one]",
+        ),
+    ] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Begin with nothing learned, and no licence but yours.")
+    ] = False,
+    encoder_weights: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Begin with a MedicalNet encoder alone: a file, or hub:owner/repo/file."),
+    ] = None,
+    families: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Anomalies to plant; twice named, twice as often."),
+    ] = None,
+    held_out_families: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Anomalies to plant in validation, to choose the checkpoint.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Validations, and rests to resume from.")] = 10,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of an epoch.")] = 140,
+    batch_size: Annotated[int, typer.Option(min=1, help="Windows in one step.")] = 3,
+    patience: Annotated[int, typer.Option(min=1, help="End after so many validations without a better one.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Two trainings with one seed give the same weights.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Train and calibrate a bundle on healthy scans alone; no label, no config to edit."""
+
+    def when_stopped() -> str:
+        from pipelines.train.run import can_resume
+
+        if can_resume(output):
+            return "the same command with --resume goes on after the last whole epoch"
+        return "no epoch was whole yet; the same command begins again"
+
+    with guarded(as_json=as_json, debug=debug, when_stopped=when_stopped):
+        from pipelines.bundles import shipped_bundle
+        from pipelines.problems import CommandError
+        from pipelines.train.run import train as run_train
+
+        if from_scratch and (start_from or encoder_weights):
+            msg = "--from-scratch goes with neither --start-from nor --encoder-weights"
+            raise CommandError(msg)
+        if not (from_scratch or start_from or encoder_weights):
+            start_from = shipped_bundle()
+        settings = {
+            "epochs": epochs,
+            "steps": steps,
+            "batch_size": batch_size,
+            "patience": patience,
+            "seed": seed,
+            "families": names(families),
+            "held_out_families": names(held_out_families),
+        }
+        run = run_train(
+            datalist,
+            output,
+            like=like,
+            start_from=start_from,
+            encoder_weights=encoder_weights,
+            settings={key: value for key, value in settings.items() if value is not None},
+            resume=resume,
+        )
+    if as_json:
+        typer.echo(run.model_dump_json(indent=2))
+    else:
+        from pipelines.cli import tables
+
+        tables.print_refused(run)
+        for note in (*run.notes, run.promise):
+            typer.echo(f"note: {note}")
+        best = "not measured" if run.voxel_ap is None else f"{run.voxel_ap:.3f}"
+        typer.echo(
+            f"\n{run.training} scans trained on, {run.validation} kept back; voxel AP on planted anomalies {best}; "
+            f"{run.seconds / 60:.1f} min"
+        )
+        typer.echo(f"pictures of the training: {run.pictures}\nbundle: {run.bundle}")
+    raise typer.Exit(int(run.exit_code))

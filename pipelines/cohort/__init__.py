@@ -1,0 +1,1 @@
+"""Scans made ready: datalists, planted test sets, healthy scans to learn from."""

@@ -1,0 +1,150 @@
+"""Which scans a training learns from, and which it is validated and calibrated on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.detect.cases import listed, refusing, without_voxels
+from pipelines.machine.files import write_whole
+from pipelines.problems import CommandError
+from pipelines.record import CaseRecord
+from pipelines.terminal.progress import progress
+
+if TYPE_CHECKING:
+    from data_prep import Case, Fingerprint, Volume
+
+SECTIONS = ("training", "validation")
+_CALIBRATION = 9  # the fewest with which a false-alarm rate of 10 % can be promised
+FEWEST = 3  # two scans to learn from, one to validate on
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """The scans of a training, each read once and found good.
+
+    Args:
+        sections: "training" and "validation", to their cases.
+        refused: what could not be read.
+        fingerprint: of the good ones.
+        modality: of the DICOM series among them, where they agree; "" else.
+    """
+
+    sections: dict[str, list[Case]]
+    refused: list[CaseRecord]
+    fingerprint: Fingerprint
+    modality: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def datalist(self) -> dict[str, Any]:
+        """As a `dataset.json` with absolute paths."""
+        return {section: [listed(case) for case in cases] for section, cases in self.sections.items()}
+
+
+def gather(source: Path) -> TrainingData:
+    """Find the healthy scans in `source`, read each once, and divide them where that was not done.
+
+    Args:
+        source: a datalist with the sections training and validation, or with training alone; or a folder of NIfTI,
+            NRRD or DICOM.
+
+    Raises:
+        InputError: there is no such place, or no such section.
+        CommandError: fewer than three scans can be read.
+    """
+    from data_prep import take_fingerprint
+
+    sections, notes = _sections(source)
+    refused: list[CaseRecord] = []
+    volumes: list[Volume] = []
+    good: dict[str, list[Case]] = {}
+    with progress(sum(map(len, sections.values())), "checking") as begin:
+        for section, cases in sections.items():
+            good[section] = []
+            for case in cases:
+                begin(case.name)
+                with refusing(case, refused):
+                    volumes.append(without_voxels(case.volume()))
+                    good[section].append(case)
+    if "validation" not in good:
+        good = dict(zip(SECTIONS, divide(good["training"]), strict=True))
+        notes.append(
+            f"{len(good['validation'])} of the scans are kept back to choose the checkpoint and to calibrate on"
+        )
+    count = {section: len(cases) for section, cases in good.items()}
+    if count["training"] < FEWEST - 1 or count["validation"] < 1:
+        msg = (
+            f"{source}: {sum(count.values())} scans can be learned from ({count['training']} to train, "
+            f"{count['validation']} to validate on), {len(refused)} cannot be read; at least {FEWEST} are needed"
+        )
+        raise CommandError(msg)
+    return TrainingData(
+        sections=good,
+        refused=refused,
+        fingerprint=take_fingerprint(volumes),
+        modality=_modality(good["training"]),
+        notes=notes,
+    )
+
+
+def check_families(what: str, names: Sequence[str]) -> None:
+    """Raise `CommandError` where `names`, the value of `what`, are none or not all in `anomaly.synthesis.FAMILIES`."""
+    from anomaly.synthesis import FAMILIES
+
+    unknown = sorted(set(names) - set(FAMILIES))
+    if unknown or not names:
+        msg = f"{what} must be some of {', '.join(FAMILIES)}; got {', '.join(unknown) or 'none'}"
+        raise CommandError(msg)
+
+
+def divide(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
+    """Who trains, and who is kept back: nine, a fifth of many, or a third of few; drawn by the names' hash.
+
+    The scans of one patient (`patient` in a datalist) stay together.
+    """
+    patients = sorted({_patient(case) for case in cases}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    number = min(max(_CALIBRATION, round(0.2 * len(patients))), max(1, len(patients) // 3))
+    number = max(number, min(_CALIBRATION, len(patients) - _CALIBRATION - 1))
+    kept = set(patients[:number])
+    return (
+        [case for case in cases if _patient(case) not in kept],
+        [case for case in cases if _patient(case) in kept],
+    )
+
+
+def _sections(source: Path) -> tuple[dict[str, list[Case]], list[str]]:
+    """The cases by section; "training" alone where nobody divided them."""
+    from data_prep import InputError, list_cases
+    from data_prep.cases.datalist import datalist_at
+
+    datalist = datalist_at(source)
+    if datalist is None:
+        return {"training": [case for case in list_cases(source) if not case.skipped]}, []
+    training = list_cases(datalist, "training")
+    try:
+        validation = list_cases(datalist, "validation")
+    except InputError:
+        validation = []
+    if not validation:
+        return {"training": training}, []
+    shared = {_patient(case) for case in training} & {_patient(case) for case in validation}
+    notes = [f"patients both in training and in validation: {', '.join(sorted(shared))}"] if shared else []
+    return {"training": training, "validation": validation}, notes
+
+
+def _patient(case: Case) -> str:
+    return str(case.meta.get("patient", case.name))
+
+
+def _modality(cases: Sequence[Case]) -> str:
+    found = {case.series.modality for case in cases if case.series is not None and case.series.modality}
+    return found.pop() if len(found) == 1 else ""
+
+
+def write_datalist(data: TrainingData, path: Path) -> None:
+    """Write the `dataset.json` that the bundle's config reads."""
+    write_whole(path, json.dumps(data.datalist(), indent=2) + "\n")

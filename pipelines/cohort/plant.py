@@ -1,0 +1,176 @@
+"""`healthytwin plant`: from healthy scans to a labelled test cohort, some with lesions planted into them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from pipelines.cohort.healthy import SECTIONS, check_families
+from pipelines.detect.cases import healthy_part, listed, refusing
+from pipelines.machine.files import writable_folder, write_whole
+from pipelines.problems import CommandError
+from pipelines.record import LearningRecord
+from pipelines.terminal.progress import progress
+
+if TYPE_CHECKING:
+    from data_prep import Case, Volume
+
+_IN_SLICES = (0.5, 1.0)  # extent across the slices over the extent within, both in mm
+
+
+class PlantRecord(LearningRecord):
+    """One run of `healthytwin plant`."""
+
+    command: str = "plant"
+    datalist: str
+    families: list[str]
+    healthy: int = 0
+    planted: int = 0
+    bare: list[str] = Field(default_factory=list, description="scans in which no lesion could be seen after planting")
+
+
+def plant(
+    source: Path,
+    output: Path,
+    *,
+    families: Sequence[str],
+    section: str | None = None,
+    copies: int = 1,
+    radius: tuple[float, float] = (6.0, 30.0),
+    seed: int = 0,
+) -> PlantRecord:
+    """Write every healthy scan once as it is and `copies` times with lesions, with labels and a datalist.
+
+    The lesions are those of `anomaly.synthesis`, planted on the scan's own grid and in its own units. A scan with
+    `healthy_slices` is cut to its longest healthy run first. Same seed, same cohort.
+
+    Args:
+        source: a datalist or a folder of healthy scans.
+        output: folder for `images/`, `labels/` and `dataset.json`, whose section is called test; where `section` is
+            another one, the source's training and validation stay in it, so that a benchmark can learn from them.
+        families: names in `anomaly.synthesis.FAMILIES`; for an honest test, none that was trained on.
+        section: of the datalist.
+        copies: with lesions, of each scan.
+        radius: in-plane semi-axes of a lesion in mm, smallest and largest.
+        seed: of the lesions.
+
+    Raises:
+        InputError: the source is missing.
+        CommandError: an unknown family, a radius that is none, no scan, or the output cannot be written.
+    """
+    from data_prep import list_cases
+
+    check_families("families", families)
+    if not 0 < radius[0] <= radius[1]:
+        msg = f"radius must be two lengths in mm, the smaller one first, got {radius[0]:g} and {radius[1]:g}"
+        raise CommandError(msg)
+    started = time.perf_counter()
+    cases = [case for case in list_cases(source, section) if not case.skipped]
+    if not cases:
+        msg = f"{source}: no scan to plant lesions into"
+        raise CommandError(msg)
+    for folder in ("images", "labels"):
+        writable_folder(output / folder)
+    record = PlantRecord(datalist=str(output / "dataset.json"), families=list(families))
+    entries: list[dict[str, Any]] = []
+    with progress(len(cases), "planting") as begin:
+        for case in cases:
+            begin(case.name)
+            with refusing(case, record.refused):
+                volume = healthy_part(case)
+                draw = {"families": families, "radius": radius, "seed": seed}
+                entries += _copies(case, volume, output, copies=copies, draw=draw, record=record)
+    about = {"name": output.name, "families": list(families), "radius": list(radius), "seed": seed}
+    learned = _learned_from(source, section)
+    write_whole(output / "dataset.json", json.dumps({**about, **learned, "test": entries}, indent=2) + "\n")
+    record.seconds = round(time.perf_counter() - started, 1)
+    return record
+
+
+def _learned_from(source: Path, section: str | None) -> dict[str, list[dict[str, Any]]]:
+    """The entries of training and validation, but for the section that was planted in; none where none was named."""
+    from data_prep import InputError, list_cases
+    from data_prep.cases.datalist import datalist_at
+
+    kept: dict[str, list[dict[str, Any]]] = {}
+    if section is None or datalist_at(source) is None:  # a folder has no sections: all of it was planted in
+        return kept
+    for name in SECTIONS:
+        if name != section:
+            with suppress(InputError):  # a datalist without that section
+                kept[name] = [listed(case) for case in list_cases(source, name)]
+    return kept
+
+
+def _copies(
+    case: Case, volume: Volume, output: Path, *, copies: int, draw: dict[str, Any], record: PlantRecord
+) -> list[dict[str, Any]]:
+    """Write one scan's versions; gives their entries in the datalist."""
+    import numpy as np
+
+    patient = str(case.meta.get("patient", case.name))
+    empty = replace(volume, array=np.zeros(volume.shape, dtype=np.uint8))
+    entries = [_write(f"{case.name}_healthy", volume, empty, output) | {"patient": patient}]
+    record.healthy += 1
+    for number in range(1, copies + 1):
+        name = f"{case.name}_planted{number}"
+        image, label = with_lesions(volume, name=name, **draw)
+        if not label.array.any():
+            record.bare.append(name)
+            continue
+        entries.append(_write(name, image, label, output) | {"patient": patient})
+        record.planted += 1
+    return entries
+
+
+def with_lesions(
+    volume: Volume, *, name: str, families: Sequence[str], radius: tuple[float, float], seed: int
+) -> tuple[Volume, Volume]:
+    """A scan with lesions, in its own units as float32, and its label, uint8.
+
+    Args:
+        volume: a healthy scan.
+        name: decides, with `seed`, what is planted.
+        families: to draw from.
+        radius: in mm.
+        seed: of the draw.
+    """
+    import numpy as np
+    from monai.data import MetaTensor
+
+    from anomaly.synthesis import PlantAnomalyd
+    from data_prep import NormalizeTissued, TissueRegiond
+
+    i, j, k = volume.spacing
+    step = (i * j) ** 0.5
+    image = MetaTensor(volume.array[None].astype(np.float32), affine=volume.affine)
+    item: dict[Any, Any] = TissueRegiond("image")(NormalizeTissued("image")({"image": image, "case": f"{seed} {name}"}))
+    planted = PlantAnomalyd(
+        "image",
+        region_key="region",
+        families=families,
+        prob=1.0,
+        radius=(max(1.0, radius[0] / step), max(1.5, radius[1] / step)),
+        slice_ratio=(_IN_SLICES[0] * step / k, _IN_SLICES[1] * step / k),
+        seed_keys=["case"],
+    )(item)
+    change = (planted["image"] - planted["healthy"]).numpy()[0] / planted["healthy"].meta["intensity_scale"]
+    abnormal = volume.array.astype(np.float32) + change.astype(np.float32)
+    label = planted["mask"].numpy()[0].astype(np.uint8)
+    return replace(volume, array=abnormal), replace(volume, array=label)
+
+
+def _write(name: str, image: Volume, label: Volume, output: Path) -> dict[str, Any]:
+    from data_prep.cohort.steps import save
+
+    entry = {"image": f"images/{name}.nii.gz", "label": f"labels/{name}.nii.gz"}
+    save(image, output / entry["image"])
+    save(label, output / entry["label"])
+    return entry

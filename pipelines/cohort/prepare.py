@@ -1,0 +1,290 @@
+"""`healthytwin prepare`: scans in; a datalist, prepared images and a contact sheet out."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipelines.cohort.record import SECTIONS, PrepareRecord, ScanRecord
+from pipelines.machine.cores import default_workers
+from pipelines.machine.files import printable, writable_folder, write_whole
+from pipelines.problems import CommandError
+from pipelines.terminal.progress import progress, waiting
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from data_prep.cohort.found import Found
+    from data_prep.cohort.prepared import Prepared, Preparer
+    from data_prep.cohort.steps import Steps
+
+_SAFE = re.compile(r"[^\w.+-]+")
+
+
+def prepare(
+    sources: Sequence[Path],
+    output: Path,
+    *,
+    steps: Steps,
+    layout: str = "auto",
+    sequence: str | None = None,
+    shares: tuple[float, float, float] = (0.70, 0.15, 0.15),
+    seed: int = 0,
+    exclude: Path | None = None,
+    allow_gaps: bool = False,
+) -> PrepareRecord:
+    """Build a datalist from research data.
+
+    Args:
+        sources: folders, files, archives; see `data_prep.cohort.sources.find_scans`.
+        output: gets `dataset.json`, `images/`, `labels/`, `contact_sheet.html`, `prepare.json`, and `.store/` with
+            results by the hash of their content.
+        steps: what is done to every scan.
+        layout: how the sources are laid out.
+        sequence: such as T1, where there are several.
+        shares: of training, validation and test among the healthy.
+        seed: of the draw.
+        exclude: text file with the name of a scan that is not wanted on each line.
+        allow_gaps: accept DICOM volumes in which whole slices are missing.
+
+    Raises:
+        CommandError: a tool is missing, the output cannot be written, a name to exclude does not occur.
+        InputError: a source cannot be understood, or LEAKAGE.
+    """
+    from data_prep.cohort.prepared import Preparer
+    from data_prep.cohort.steps import ToolError
+    from data_prep.cohort.store import Store
+
+    started = time.perf_counter()
+    try:
+        steps.check()
+    except ToolError as error:
+        raise CommandError(str(error)) from error
+    run = PrepareRecord(output=str(output))
+    run.preparation = {**steps.settings(), "seed": seed, "shares": list(shares), "sequence": sequence}
+    with waiting("looking for scans"):
+        scans = _find(run, sources, layout=layout, sequence=sequence, allow_gaps=allow_gaps)
+    if not scans:
+        return run
+    writable_folder(output)
+    preparer = Preparer(Store(output / ".store"), steps, allow_gaps=allow_gaps)
+    ready = _prepare_all(run, preparer, _wanted(run, scans, exclude))
+    ready = _without_duplicates(run, ready)
+    _divide(run, preparer, ready, shares=shares, seed=seed)
+    _finish(run, preparer, ready, started=started)
+    return run
+
+
+def _find(run: PrepareRecord, sources: Sequence[Path], *, allow_gaps: bool, **options: Any) -> list[Found]:
+    """The scans of all sources, under names that can be files' names, each once."""
+    from data_prep import unique_names
+    from data_prep.cohort.sources import find_scans
+
+    scans: list[Found] = []
+    for source in sources:
+        layout, found = find_scans(source, allow_gaps=allow_gaps, workers=default_workers(), **options)
+        run.layouts[printable(source)] = layout
+        hashed = [scan.series is not None and scan.series.kind == "dicom" for scan in found]
+        several = len(sources) > 1  # patient 1 of one data set is not patient 1 of another
+        scans += [
+            replace(scan, patient=scan.patient if same or not several else f"{source.name}/{scan.patient}")
+            for scan, same in zip(found, hashed, strict=True)
+        ]
+    return unique_names(replace(scan, name=_SAFE.sub("_", printable(scan.name))) for scan in scans)
+
+
+def _wanted(run: PrepareRecord, scans: list[Found], exclude: Path | None) -> list[Found]:
+    """The scans that a person did not throw out."""
+    if exclude is None:
+        return scans
+    try:
+        lines = exclude.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        msg = f"{exclude}: cannot read this list of scans to exclude: {error}"
+        raise CommandError(msg) from error
+    names = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+    if unknown := names - {scan.name for scan in scans}:
+        msg = f"{exclude}: there is no scan called {', '.join(sorted(unknown))}"
+        raise CommandError(msg)
+    for scan in scans:
+        if scan.name in names:
+            run.scans.append(_record(scan, "left out", "EXCLUDED", f"{exclude.name} excludes {scan.name}"))
+    return [scan for scan in scans if scan.name not in names]
+
+
+def _prepare_all(run: PrepareRecord, preparer: Preparer, scans: list[Found]) -> list[Prepared]:
+    """Every scan that can be prepared; the others get their reason."""
+    from data_prep import InputError, Verdict
+    from data_prep.verdict import verdict_of
+
+    ready = []
+    with progress(len(scans), "preparing") as begin:
+        for scan in scans:
+            begin(scan.name)
+            try:
+                ready.append(preparer.prepare(scan))
+            except InputError as error:
+                skipped = verdict_of(error.code) is Verdict.SKIP
+                run.scans.append(_record(scan, "left out" if skipped else "refused", error.code, error.reason))
+            except MemoryError:
+                run.scans.append(_record(scan, "refused", "TOO_LARGE", f"there is no memory for {scan.image.name}"))
+    return ready
+
+
+def _without_duplicates(run: PrepareRecord, ready: list[Prepared]) -> list[Prepared]:
+    """Of scans with the same voxels one, the ill or labelled one first; their patients are one and the same.
+
+    Raises:
+        InputError: LEAKAGE where sources put them into different sections.
+    """
+    from data_prep.cohort.leakage import Entry, check_leakage
+
+    given = [
+        Entry(str(one.scan.image), one.scan.section, one.scan.name, one.voxels) for one in ready if one.scan.section
+    ]
+    check_leakage(given)
+    first: dict[str, Prepared] = {}
+    same: dict[str, str] = {}  # patient to patient
+    for one in sorted(ready, key=lambda one: (not one.ill, one.scan.label is None, one.scan.section is None)):
+        other = first.setdefault(one.voxels, one)
+        if other is not one:
+            same[_root(same, one.scan.patient)] = _root(same, other.scan.patient)
+            reason = f"{one.scan.name} has the same voxels as {other.scan.name}"
+            run.scans.append(_record(one.scan, "left out", "DUPLICATE", reason))
+    kept = [one for one in ready if first[one.voxels] is one]
+    return [replace(one, scan=replace(one.scan, patient=_root(same, one.scan.patient))) for one in kept]
+
+
+def _root(same: dict[str, str], patient: str) -> str:
+    """The patient that stands for all who are the same."""
+    while same.get(patient, patient) != patient:
+        patient = same[patient]
+    return patient
+
+
+def _divide(
+    run: PrepareRecord, preparer: Preparer, ready: list[Prepared], *, shares: tuple[float, float, float], seed: int
+) -> None:
+    """Draw sections, put the files under their names, and check the whole for leakage."""
+    from data_prep.cohort.leakage import Entry, check_leakage
+    from data_prep.cohort.split import draw_sections
+    from data_prep.cohort.store import place
+
+    sections = draw_sections(
+        [one.scan for one in ready], (one.scan.name for one in ready if one.ill), shares=shares, seed=seed
+    )
+    section_of = [sections[one.scan.patient] for one in ready]
+    check_leakage(
+        Entry(str(one.scan.image), section, one.scan.patient, one.voxels)
+        for one, section in zip(ready, section_of, strict=True)
+    )
+    scale = _scale(
+        run, preparer, [one for one, section in zip(ready, section_of, strict=True) if section == "training"]
+    )
+    folder = Path(run.output)
+    for name in ("images", "labels"):
+        (folder / name).mkdir(exist_ok=True)
+    for one, section in zip(ready, section_of, strict=True):
+        record = _prepared(one, section)
+        place(preparer.image(one) if scale is None else preparer.standardise(one, scale), folder / record.image)
+        if record.label:
+            place(preparer.label(one), folder / record.label)
+        run.scans.append(record)
+
+
+def _scale(run: PrepareRecord, preparer: Preparer, training: list[Prepared]) -> np.ndarray | None:
+    """Nyul's standard scale of the training scans, where it is asked for."""
+    if preparer.steps.standardise != "nyul":
+        return None
+    import numpy as np
+
+    from data_prep.cohort.nyul import standard_scale
+
+    if not training:
+        msg = "Nyul's standardisation learns its scale from training scans, and there is none"
+        raise CommandError(msg)
+    scale = standard_scale([np.array(one.marks) for one in training])
+    run.preparation["nyul_scale"] = [round(float(mark), 4) for mark in scale]
+    return scale
+
+
+def _prepared(one: Prepared, section: str) -> ScanRecord:
+    labelled = one.scan.label is not None or (
+        section == "test" and not one.ill
+    )  # a healthy test scan has an empty mask
+    return _record(one.scan, "prepared").model_copy(
+        update={
+            "section": section,
+            "image": f"images/{one.scan.name}.nii.gz",
+            "label": f"labels/{one.scan.name}.nii.gz" if labelled else "",
+            "shape": list(one.shape),
+            "spacing_mm": list(one.spacing),
+            "abnormal_voxels": one.abnormal,
+            "flags": list(one.flags),
+        }
+    )
+
+
+def _record(
+    scan: Found, status: Literal["prepared", "left out", "refused"], code: str = "", reason: str = ""
+) -> ScanRecord:
+    return ScanRecord(
+        name=scan.name,
+        source=printable(scan.image),
+        status=status,
+        code=code,
+        reason=printable(reason),
+        patient=printable(scan.patient),
+        site=scan.site,
+    )
+
+
+def _finish(run: PrepareRecord, preparer: Preparer, ready: list[Prepared], *, started: float) -> None:
+    """Write datalist, contact sheet and record, and remove what an earlier run placed here and this one did not."""
+    from pipelines.cohort.contact_sheet import write_contact_sheet
+
+    folder = Path(run.output)
+    order = {name: number for number, name in enumerate((*SECTIONS, ""))}
+    run.scans.sort(key=lambda scan: order[scan.section])
+    placed = {path for scan in run.scans for path in (scan.image, scan.label) if path}
+    for path in _placed_before(folder) - placed:
+        (folder / path).unlink(missing_ok=True)
+    run.datalist = str(write_whole(folder / "dataset.json", json.dumps(datalist(run, ready), indent=1) + "\n"))
+    run.contact_sheet = str(write_contact_sheet(folder / "contact_sheet.html", run, preparer.store))
+    run.seconds = round(time.perf_counter() - started, 3)
+    write_whole(folder / "prepare.json", run.model_dump_json(indent=2) + "\n")
+
+
+def _placed_before(folder: Path) -> set[str]:
+    """Files below `images` and `labels` that an earlier run's record names."""
+    try:
+        before = PrepareRecord.model_validate_json((folder / "prepare.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return set()
+    return {
+        path
+        for scan in before.scans
+        for path in (scan.image, scan.label)
+        if re.fullmatch(r"(images|labels)/[^/]+\.nii\.gz", path)
+    }
+
+
+def datalist(run: PrepareRecord, ready: Sequence[Prepared]) -> dict[str, Any]:
+    """The `dataset.json` of a run, in the manner of the Medical Segmentation Decathlon."""
+    runs = {one.scan.name: one.runs for one in ready if one.runs}
+    rest = {
+        one.scan.name: {key: value for key, value in one.scan.meta.items() if key != "healthy_slices"} for one in ready
+    }
+    sections: dict[str, list[dict[str, Any]]] = {name: [] for name in SECTIONS}
+    for scan in run.scans:
+        if scan.status == "prepared":
+            keys = {"image": scan.image, "label": scan.label, "patient": scan.patient, "site": scan.site}
+            entry = {key: value for key, value in keys.items() if value} | rest[scan.name]
+            sections[scan.section].append(entry | ({"healthy_slices": runs[scan.name]} if scan.name in runs else {}))
+    modality = run.preparation.get("sequence") or "image"
+    return {"name": Path(run.output).name, "modality": {"0": modality}, "preparation": run.preparation, **sections}

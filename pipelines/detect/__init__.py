@@ -1,0 +1,1 @@
+"""The main job: scans in; masks, score maps and findings out."""

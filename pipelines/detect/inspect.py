@@ -1,0 +1,114 @@
+"""`healthytwin inspect`: what series there are, and would each be accepted, and why not."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.machine.cores import default_workers
+from pipelines.machine.files import printable
+from pipelines.problems import CommandError, ExitCode
+from pipelines.terminal.progress import counting
+
+if TYPE_CHECKING:
+    from data_prep import Series
+
+
+class SeriesRecord(BaseModel):
+    """One series and its verdict."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(description="name of the case that `detect` would make of it")
+    place: str = Field(description="path that `detect` takes")
+    kind: str = Field(description="dicom, nifti, nrrd, or file: should be an image and cannot be read")
+    verdict: str
+    code: str = ""
+    reason: str = ""
+    modality: str = ""
+    files: int = 1
+    shape: list[int] | None = Field(default=None, description="voxels along each axis")
+    spacing_mm: list[float] | None = None
+    flags: list[str] = Field(default_factory=list)
+
+
+class InspectRecord(BaseModel):
+    """One run of `healthytwin inspect`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: str = "1.0"
+    command: str = "inspect"
+    paths: list[str]
+    allow_gaps: bool = False
+    pixels_checked: bool = False
+    seconds: float = 0.0
+    series: list[SeriesRecord] = Field(default_factory=list)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many series of each verdict."""
+        return Counter(series.verdict for series in self.series)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command ends with."""
+        if not self.series:
+            return ExitCode.NOTHING_FOUND
+        return ExitCode.SOME_FAILED if self.counts["QUARANTINE"] else ExitCode.DONE
+
+
+def inspect(
+    paths: Sequence[Path],
+    *,
+    allow_gaps: bool = False,
+    modalities: Iterable[str] | None = None,
+    pixels: bool = False,
+    workers: int | None = None,
+) -> InspectRecord:
+    """Look at every series at `paths`.
+
+    Args:
+        paths: files, folders, zip archives.
+        allow_gaps: accept volumes in which whole slices are missing.
+        modalities: that are wanted; None: MR, CT and PT.
+        pixels: decode every accepted series, for what headers do not tell.
+        workers: processes that read headers; None: one for each core, at most 8.
+
+    Raises:
+        CommandError: none of the paths exists.
+    """
+    from data_prep import discover
+
+    started = time.perf_counter()
+    if not any(Path(path).exists() for path in paths) and all(".zip" not in str(path).lower() for path in paths):
+        msg = "; ".join(f"{path}: there is no such file or folder" for path in paths)
+        raise CommandError(msg)
+    found = discover(paths, allow_gaps=allow_gaps, modalities=modalities, workers=workers or default_workers())
+    run = InspectRecord(paths=[printable(path) for path in paths], allow_gaps=allow_gaps, pixels_checked=pixels)
+    run.series = list(counting(_records(found, pixels=pixels), "looking"))
+    run.seconds = round(time.perf_counter() - started, 3)
+    return run
+
+
+def _records(found: Iterable[Series], *, pixels: bool) -> Iterator[SeriesRecord]:
+    for series in found:
+        known = series.checked() if pixels else series
+        yield SeriesRecord(
+            name=known.name,
+            place=printable(known.place),
+            kind=known.kind,
+            verdict=known.verdict.value,
+            code=known.code,
+            reason=printable(known.reason),
+            modality=known.modality,
+            files=known.files,
+            shape=None if known.shape is None else list(known.shape),
+            spacing_mm=None if known.spacing is None else [round(length, 4) for length in known.spacing],
+            flags=list(known.flags),
+        )

@@ -1,0 +1,117 @@
+"""`healthytwin detect`: DICOM or NIfTI in; masks, score maps, findings, a record and a report out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.bundles import find_bundle, load, modalities
+from pipelines.detect.case import examine_all
+from pipelines.detect.cases import gather_cases
+from pipelines.machine.files import writable_folder, write_whole
+from pipelines.record import RunRecord
+from pipelines.report.result import Result
+from pipelines.report.run import write_report
+from pipelines.report.viewer import find_scripts
+from pipelines.terminal.progress import progress, waiting
+
+if TYPE_CHECKING:
+    from data_prep import Case
+
+
+def detect(
+    paths: Sequence[Path],
+    output: Path,
+    *,
+    bundle: Path | None = None,
+    device: str | None = None,
+    report: bool = True,
+    allow_gaps: bool = False,
+    calibration: Path | None = None,
+) -> RunRecord:
+    """Examine every case found at `paths`; a bad case is recorded and does not stop the rest.
+
+    Args:
+        paths: NIfTI files, DICOM series, folders of either, datalists.
+        output: folder for `<case>_mask.nii.gz`, `<case>_score.nii.gz`, `<case>.json`, `run.json`, `report.html`.
+        bundle: its folder; see `find_bundle`.
+        device: "cpu", "cuda", "cuda:1", ...; None: CUDA where there is one.
+        report: write `report.html`.
+        allow_gaps: examine DICOM volumes in which whole slices are missing; findings carry the flag `gaps_allowed`.
+        calibration: of the site; see `pipelines.evaluate.calibrate`; None: the bundle's own.
+
+    Raises:
+        CommandError: no path exists, the output cannot be written, there is no bundle or no such device.
+        BundleError: the bundle is incomplete or its weights are not the calibrated ones.
+    """
+    started = time.perf_counter()
+    root = find_bundle(bundle)
+    with waiting("looking for images"):
+        cases, failures = gather_cases(paths, allow_gaps=allow_gaps, modalities=modalities(root))
+    run = RunRecord(command="detect", output=str(output))
+    results = [Result(record=failure) for failure in failures]
+    if not cases and not failures:
+        return run
+    writable_folder(output)
+    if cases:
+        results += run_cases(
+            run, cases, root, device=device, pictures=report, allow_gaps=allow_gaps, calibration=calibration
+        )
+    return finish(run, results, started=started, title="Detection" if report else None)
+
+
+def run_cases(
+    run: RunRecord,
+    cases: Sequence[Case],
+    bundle: Path,
+    *,
+    device: str | None,
+    pictures: bool,
+    truths: bool = False,
+    allow_gaps: bool = False,
+    calibration: Path | None = None,
+) -> list[Result]:
+    """Examine cases with a progress bar; `run` gets the bundle's name and the versions."""
+    with waiting(f"loading {bundle.name}"):
+        detector = load(bundle, device=device, calibration=calibration)
+    with progress(len(cases), "examining") as begin:
+        results = examine_all(
+            detector,
+            cases,
+            Path(run.output),
+            pictures=pictures,
+            views=pictures and find_scripts() is not None,
+            truths=truths,
+            allow_gaps=allow_gaps,
+            on_case=begin,
+        )
+    describe(run, results)
+    return results
+
+
+def describe(run: RunRecord, results: Sequence[Result]) -> None:
+    """Take bundle and versions over from the first finding."""
+    finding = next((result.finding for result in results if result.finding is not None), None)
+    if finding is not None:
+        run.bundle = finding.bundle.model_dump()
+        run.versions = finding.versions
+
+
+def finish(run: RunRecord, results: Sequence[Result], *, started: float, title: str | None) -> RunRecord:
+    """Write `run.json` and, with a title, `report.html` to the run's output folder.
+
+    Args:
+        run: completed here.
+        results: of all cases.
+        started: `time.perf_counter()` of the beginning.
+        title: heading of the report; None: no report.
+    """
+    folder = Path(run.output)
+    run.cases = [result.record for result in results]
+    run.seconds = round(time.perf_counter() - started, 3)
+    if title is not None:
+        run.report = str(write_report(folder / "report.html", run, results, title=title))
+    write_whole(folder / "run.json", run.model_dump_json(indent=2) + "\n")
+    return run

@@ -1,0 +1,1 @@
+"""A bundle held against scans: measured on labelled ones, calibrated on healthy ones."""

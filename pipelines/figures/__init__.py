@@ -1,0 +1,1 @@
+"""The numbers and pictures of the documentation; nothing imports them."""

@@ -1,0 +1,92 @@
+"""`python -m pipelines.figures.leaderboards`: the page of all committed leaderboards, out of their JSON files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.benchmark.leaderboard import HEADINGS, as_markdown, cell
+from pipelines.benchmark.record import TRAINED_HERE, BenchmarkRecord, Row
+from pipelines.cli.guard import guarded
+from pipelines.machine.files import write_whole
+
+_TEXT = """# Leaderboards
+
+Made by `make leaderboards` from the JSON files in `results/`; no figure was typed. What the columns mean, and how to
+make such a table from your own scans: [Compare methods](../how-to/benchmark.md). A difference whose interval holds 0
+says nothing.
+"""
+
+
+def page(records: dict[str, BenchmarkRecord]) -> str:
+    """The page as Markdown.
+
+    Args:
+        records: by the name of their file.
+    """
+    sections = [_section(name, record) for name, record in records.items()]
+    return "\n".join([_TEXT, *(sections or ["None has been committed yet.\n"])])
+
+
+def _section(name: str, record: BenchmarkRecord) -> str:
+    origin = record.provenance
+    command, machine = origin["command"], origin["machine"]
+    return "\n".join(
+        [
+            f"## {name.removeprefix('leaderboard-')}",
+            "",
+            f"`{command}` at commit `{origin['commit']}`, {machine['cpu']}, {machine['threads']} threads, "
+            f"{machine['device']}: [{name}.json](results/{name}.json).",
+            "",
+            verdict(record),
+            "",
+            as_markdown(record),
+        ]
+    )
+
+
+def verdict(record: BenchmarkRecord) -> str:
+    """In words: which method is first, where HealthyTwin is, and how much longer AnoGAN takes."""
+    done = {row.method: row for row in record.rows if not row.run.error}
+    if not done:
+        return "No method could be run."
+    best, words = next(iter(done.values())), []
+    heading = HEADINGS[record.ranked_by]
+    if (twin := done.get("healthy_twin")) is best:
+        words.append(f"HealthyTwin is first by {heading}{_against(list(done.values()), record.ranked_by)}.")
+    elif twin is not None:
+        behind = cell(twin.behind_best[record.ranked_by])
+        words.append(f"**HealthyTwin is not first by {heading}**: {best.title} is ahead by {behind}.")
+    if twin is not None and twin.run.made_of not in (None, TRAINED_HERE):
+        words.append("HealthyTwin is a bundle that was trained before; the others were trained here.")
+    if (search := done.get("anogan")) is not None and search.over_healthy_twin is not None:
+        words.append(f"AnoGAN takes {search.over_healthy_twin:,.1f} times HealthyTwin's time for a volume.")
+    return " ".join(words)
+
+
+def _against(rows: list[Row], key: str) -> str:
+    """By how much the first is ahead of the second."""
+    if len(rows) < 2:
+        return ""
+    return f"; {rows[1].title} is behind by {cell(rows[1].behind_best[key])}"
+
+
+def collect(
+    results: Annotated[Path, typer.Argument(help="Folder of leaderboard-*.json.")] = Path("docs/reference/results"),
+    output: Annotated[Path, typer.Option("-o", "--output")] = Path("docs/reference/leaderboards.md"),
+) -> None:
+    """Write the page of all leaderboards."""
+    with guarded(debug=False):
+        write_whole(output, page(read(results)))
+
+
+def read(results: Path) -> dict[str, BenchmarkRecord]:
+    """The committed leaderboards of a folder, in the order of their names."""
+    files = sorted(results.glob("leaderboard-*.json"))
+    return {file.stem: BenchmarkRecord.model_validate_json(file.read_text(encoding="utf-8")) for file in files}
+
+
+if __name__ == "__main__":
+    typer.run(collect)

@@ -1,0 +1,214 @@
+"""One worker: takes a lease on a job, reads, examines, writes and publishes; whatever goes wrong stays with the job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipelines.problems import causes
+from pipelines.reprocess.archive.outputs import write_outputs
+from pipelines.reprocess.archive.store import Store
+from pipelines.reprocess.crew.held import Held, Life, Outcome
+from pipelines.reprocess.ledger.hashes import stamp
+from pipelines.reprocess.ledger.ledger import Lease, LeaseLostError, Ledger, State
+from pipelines.reprocess.ledger.owner import identity
+from pipelines.reprocess.ledger.reasons import OUT_OF_MEMORY, CaseError, is_final, meaning, target_fault
+from pipelines.reprocess.plan import Task
+from pipelines.reprocess.site import Site
+
+if TYPE_CHECKING:
+    from anomaly import Examination, Finding
+    from data_prep import Volume
+    from pipelines.reprocess.crew.settings import Settings
+
+STAGES = ("claimed", "read", "examined", "written", "sealed", "published", "committed")
+
+
+class Examiner(Protocol):
+    """What a worker needs of a detector."""
+
+    def examine(self, volume: Volume, *, case: str = "") -> Examination:
+        """Examine the volume of a case."""
+
+
+class Worker:
+    """Works on one task after the other.
+
+    Args:
+        ledger: the truth.
+        store: of the archive.
+        site: rules and limits.
+        detector: of the bundle.
+        on_stage: called at the end of every stage, one of `STAGES`.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        store: Store,
+        site: Site,
+        detector: Examiner,
+        on_stage: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.ledger, self.store, self.site, self.detector, self.on_stage = ledger, store, site, detector, on_stage
+        self.owner = identity()
+
+    def run(self, task: Task) -> Outcome:
+        """Do a task, one stage after the other; `Overlap` does several at once.
+
+        Raises:
+            CommandError: the ledger cannot be used.
+        """
+        held = self.read(task)
+        if isinstance(held, Outcome):
+            return held
+        self.examine(held)
+        return self.write(held)
+
+    def read(self, task: Task) -> Held | Outcome:
+        """Take a lease on a task and read its volume; or what became of it.
+
+        Raises:
+            CommandError: the ledger cannot be used. So do the other stages.
+        """
+        lease = self.ledger.claim(task.job.key, self.owner)
+        if lease is None:
+            return Outcome(key=task.job.key)
+        life = Life(self.ledger, lease, patience=self.site.limits.lease_seconds)
+        held = Held(task=task, lease=lease, life=life)
+        with self._stage(held):
+            self.on_stage("claimed")
+            manifest = self.store.published(lease.key)
+            if manifest is not None:  # its worker ended between the rename and the commit
+                self._commit(held, manifest["result"], lambda: None)
+            else:
+                started = time.perf_counter()
+                held.volume = self._volume(task)
+                held.seconds["read"] = time.perf_counter() - started
+                self.on_stage("read")
+        return held.outcome or held
+
+    def examine(self, held: Held) -> None:
+        """Examine a volume that is read."""
+        with self._stage(held):
+            assert held.volume is not None
+            started = time.perf_counter()
+            held.exam = self.detector.examine(held.volume, case=held.task.job.name)
+            held.seconds["examine"] = time.perf_counter() - started
+            self.on_stage("examined")
+
+    def write(self, held: Held) -> Outcome:
+        """Write, publish and commit what the examination gave; what became of the task."""
+        if held.outcome is None:
+            with self._stage(held):
+                self._write(held)
+        assert held.outcome is not None
+        return held.outcome
+
+    def give_back(self, held: Held) -> Outcome:
+        """End the lease of a case that is not to be done now; its attempt does not count."""
+        held.close()
+        given = self.ledger.give_back(held.lease, code="STOPPED")
+        return Outcome(key=held.lease.key, state=State.PENDING if given else None)
+
+    def _write(self, held: Held) -> None:
+        task, lease, volume, exam = held.task, held.lease, held.volume, held.exam
+        assert volume is not None
+        assert exam is not None
+        started = time.perf_counter()
+        folder = self.store.begin(lease)
+        names = write_outputs(task, volume, exam, folder, self.site.outputs)
+        self.on_stage("written")
+        held.seconds["write"] = time.perf_counter() - started
+        result = _result(exam.finding, names, held.seconds)
+        job = {name: getattr(task.job, name) for name in ("key", "input", "bundle", "version", "weights")}
+        self.store.seal(folder, {**job, "configuration": task.job.configuration, "result": result})
+        self.on_stage("sealed")
+
+        def publish() -> None:
+            self.store.publish(lease)
+            self.on_stage("published")
+
+        self._commit(held, result, publish)
+
+    def _commit(self, held: Held, result: dict[str, Any], publish: Callable[[], None]) -> None:
+        self.ledger.finish(held.lease, result, publish)
+        held.close()
+        self.store.discard(held.lease)
+        self.on_stage("committed")
+        held.outcome = Outcome(key=held.lease.key, state=State.DONE)
+
+    @contextmanager
+    def _stage(self, held: Held) -> Iterator[None]:
+        """Whatever goes wrong in a stage ends the case, and only the case."""
+        try:
+            yield
+        except BaseException as error:
+            held.close()
+            self.store.discard(held.lease)
+            if not isinstance(error, Exception):
+                raise
+            held.outcome = self._failed(held.lease, error)
+
+    def _volume(self, task: Task) -> Volume:
+        volume = task.case.volume(allow_gaps=self.site.series.allow_gaps)
+        series = task.case.series
+        sources = series.sources if series is not None else ()
+        if sources and tuple(sorted(map(stamp, sources))) != task.stamps:
+            raise CaseError("CHANGED")
+        return volume
+
+    def _failed(self, lease: Lease, error: Exception) -> Outcome:
+        """The right state for a job that could not be done, without a word of what the error says."""
+        from anomaly.engines.shortage import is_shortage
+        from data_prep import InputError
+        from pipelines.problems import CommandError
+
+        for cause in causes(error):
+            if isinstance(cause, LeaseLostError):
+                return Outcome(key=lease.key)
+            if isinstance(cause, CommandError):
+                raise cause
+            if fault := target_fault(cause):
+                self.ledger.give_back(lease, code="TARGET")
+                return Outcome(key=lease.key, state=State.PENDING, halt=f"nothing can be written: {fault}")
+        known = next((cause for cause in causes(error) if isinstance(cause, InputError | CaseError)), error)
+        code = getattr(known, "code", None) or type(known).__name__
+        if any(map(is_shortage, causes(error))):
+            code = OUT_OF_MEMORY
+        most = 0 if is_final(code) else self.site.limits.attempts
+        return Outcome(key=lease.key, state=self.ledger.fail(lease, code=code, reason=meaning(code), most=most))
+
+
+def make_worker(settings: Settings, on_stage: Callable[[str], None]) -> Worker:
+    """A worker of this process: ledger opened, model loaded.
+
+    Raises:
+        CommandError: no ledger, or no such device.
+        BundleError: the bundle is incomplete or its files do not belong together.
+    """
+    from pipelines.bundles import load
+
+    site = settings.site
+    ledger = Ledger.of(settings.archive, site.ledger, wait=site.limits.lock_seconds)
+    detector = load(settings.bundle, device=site.device, calibration=site.calibration)
+    return Worker(ledger=ledger, store=Store(settings.archive), site=site, detector=detector, on_stage=on_stage)
+
+
+def _result(finding: Finding, names: dict[str, str], seconds: dict[str, float]) -> dict[str, Any]:
+    """Columns of `jobs`; `seconds` is what the case took, without its waiting for other cases."""
+    return {
+        "seconds": round(sum(seconds.values()), 4),
+        "timings": {**finding.timings, **{stage: round(seconds[stage], 4) for stage in ("read", "write")}},
+        "score": finding.score,
+        "p_value": finding.p_value,
+        "abnormal": finding.abnormal,
+        "lesions": len(finding.lesions),
+        "volume_ml": round(sum(lesion.volume_ml for lesion in finding.lesions), 3),
+        "flags": finding.flags,
+        "appearance": finding.appearance,
+        "outputs": names,
+    }

@@ -1,0 +1,1 @@
+"""Bundles trained from healthy scans."""

@@ -1,0 +1,149 @@
+"""A new bundle from the shipped one: its configs, with the settings that follow from a cohort's fingerprint."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.machine.files import write_whole
+
+if TYPE_CHECKING:
+    from data_prep import Fingerprint
+
+_CONFIGS = ("train", "evaluate", "inference")
+_SLAB = {True: (96, 96, 8), False: (64, 64, 32)}  # voxels in one training window, thick slices or not
+_STRIDE = 32  # of the encoder
+_FAMILIES = ["shift", "shift", "shift", "plateau", "plateau", "plateau", "foreign", "coarse_noise", "blur", "displace"]
+_HELD_OUT = ["cored", "scattered"]  # to be seen in any scan, unlike a patch without a seam or another texture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What one bundle's configs say differently from the template's.
+
+    Args:
+        prepare: the invertible transforms from a volume to what the network sees; all three configs.
+        train: keys of `train.yaml` and their values; `a::b` reaches inside.
+        shared: the same for all three configs.
+    """
+
+    prepare: list[dict[str, Any]]
+    train: Mapping[str, Any] = field(default_factory=dict)
+    shared: Mapping[str, Any] = field(default_factory=dict)
+
+
+def plan_for(fingerprint: Fingerprint) -> Plan:
+    """A plan for scans of any organ: see `docs/how-to/train-your-own.md` for the rules."""
+    pixdim = [round(step, 3) for step in fingerprint.pixdim]
+    loose = (0.45, 1.45) if fingerprint.thick else (1.0, 1.0)
+    spacing = {
+        "_target_": "Spacingd",
+        "keys": "image",
+        "pixdim": pixdim,
+        "min_pixdim": [*pixdim[:2], round(pixdim[2] * loose[0], 3)],
+        "max_pixdim": [*pixdim[:2], round(pixdim[2] * loose[1], 3)],
+        "mode": "bilinear",
+    }
+    orientation = {
+        "_target_": "Orientationd",
+        "keys": "image",
+        "axcodes": fingerprint.axcodes,
+        "labels": [["L", "R"], ["P", "A"], ["I", "S"]],
+    }
+    slab = [_window(size, most) for size, most in zip(fingerprint.shape, _SLAB[fingerprint.thick], strict=True)]
+    slab[2] = min(_SLAB[fingerprint.thick][2], max(1, fingerprint.shape[2]))
+    ratio = pixdim[0] / pixdim[2]
+    return Plan(
+        prepare=[orientation, spacing, {"_target_": "data_prep.NormalizeTissued", "keys": "image"}],
+        train={
+            "slab": slab,
+            "families": _FAMILIES,
+            "held_out_families": _HELD_OUT,
+            "radius": [3.0, round(min(24.0, 0.2 * max(fingerprint.shape[:2])), 1)],
+            "slice_ratio": [round(0.7 * ratio, 2), round(max(1.2, 2 * ratio), 2)],
+            "region": [{"_target_": "data_prep.TissueRegiond", "keys": "image"}],
+        },
+        shared={"network_def::slice_stride": 1 if fingerprint.thick else 2},
+    )
+
+
+def write_bundle(root: Path, template: Path, plan: Plan, *, metadata: Mapping[str, Any]) -> None:
+    """Write the configs of a new bundle; `models/` and the texts of `docs/` come later.
+
+    Args:
+        root: the new bundle; files of the same names are replaced.
+        template: the bundle that they are taken from.
+        plan: what is different.
+        metadata: keys of `metadata.json` that are different; `name` among them.
+    """
+    (root / "configs").mkdir(parents=True, exist_ok=True)
+    (root / "docs").mkdir(exist_ok=True)
+    old, name = template.name, str(metadata["name"])
+    for config in _CONFIGS:
+        text = (template / "configs" / f"{config}.yaml").read_text(encoding="utf-8")
+        changes = {**plan.shared, "prepare": plan.prepare, **(plan.train if config == "train" else {})}
+        write_whole(root / "configs" / f"{config}.yaml", _changed(text.replace(old, name), changes))
+    for file in ("configs/logging.conf", "LICENSE"):
+        shutil.copy(template / file, root / file)
+    known = json.loads((template / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    write_whole(root / "configs" / "metadata.json", json.dumps({**known, **metadata}, indent=2) + "\n")
+
+
+def _changed(text: str, changes: Mapping[str, Any]) -> str:
+    """A YAML config with some values replaced or added; what is not changed stays as it is, comments too.
+
+    Args:
+        text: the config; its top-level keys begin a line.
+        changes: `key` or `key::inner::0`, and the value.
+    """
+    import yaml
+
+    blocks = _blocks(text)
+    for key, value in changes.items():
+        place, *inner = key.split("::")
+        whole = value
+        if inner:
+            whole = target = yaml.safe_load(blocks[place])[place]
+            for step in inner[:-1]:
+                target = target[int(step) if isinstance(target, list) else step]
+            target[int(inner[-1]) if isinstance(target, list) else inner[-1]] = value
+        gap = "\n" * (len(old := blocks.get(place, "")) - len(old.rstrip("\n")))
+        blocks[place] = yaml.dump({place: whole}, sort_keys=False, width=118, Dumper=_dumper()).rstrip("\n") + (
+            gap or "\n"
+        )
+    return "".join(blocks.values())
+
+
+def _blocks(text: str) -> dict[str, str]:
+    """The text of every top-level key, in order; what stands before the first one under the empty name."""
+    blocks, key = {"": ""}, ""
+    for line in text.splitlines(keepends=True):
+        if found := re.match(r"(\w+):", line):
+            key = found[1]
+        blocks[key] = blocks.get(key, "") + line
+    return blocks
+
+
+def _dumper() -> Any:
+    """A YAML dumper in the manner of the template: short lists of plain values on one line, no references back."""
+    import yaml
+
+    class Plain(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+        def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> Any:
+            plain = not any(isinstance(value, dict | list) for value in sequence)
+            return super().represent_sequence(tag, sequence, flow_style=plain)
+
+    return Plain
+
+
+def _window(size: int, most: int) -> int:
+    """The largest multiple of the encoder's stride that is at most `most` and not far beyond `size`."""
+    return max(_STRIDE, min(most, -(-size // _STRIDE) * _STRIDE))

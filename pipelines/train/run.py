@@ -1,0 +1,248 @@
+"""`healthytwin train`: healthy scans in, a calibrated bundle out, no config edited."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from pipelines.bundles import find_bundle
+from pipelines.cohort.healthy import TrainingData, check_families, gather, write_datalist
+from pipelines.machine.files import writable_folder, write_whole
+from pipelines.machine.provenance import provenance
+from pipelines.problems import CommandError
+from pipelines.record import LearningRecord
+from pipelines.terminal.progress import progress_bar, waiting
+from pipelines.terminal.quiet import without_chatter, without_step_lines
+from pipelines.train.card import write_card
+from pipelines.train.configs import plan_for, write_bundle
+
+_WORK = "training"  # folder in the bundle with all that only the training needs
+_CONFIG = Path("configs") / "train.yaml"
+
+
+class TrainRecord(LearningRecord):
+    """One run of `healthytwin train`."""
+
+    command: str = "train"
+    bundle: str
+    training: int = 0
+    validation: int = 0
+    fingerprint: dict[str, Any] = Field(default_factory=dict)
+    history: list[dict[str, float]] = Field(default_factory=list, description="one validation each")
+    voxel_ap: float | None = Field(default=None, description="on anomalies planted in the validation scans")
+    promise: str = ""
+    notes: list[str] = Field(default_factory=list)
+    pictures: str = ""
+    weights_sha256: str = ""
+
+
+def train(
+    source: Path,
+    output: Path,
+    *,
+    like: Path | None = None,
+    start_from: Path | None = None,
+    encoder_weights: str | None = None,
+    settings: dict[str, Any] | None = None,
+    resume: bool = False,
+) -> TrainRecord:
+    """Train and calibrate a bundle on healthy scans.
+
+    Args:
+        source: a datalist, or a folder of healthy scans; see `pipelines.cohort.healthy.gather`.
+        output: the bundle to make; one that is already there must be the same training, to be resumed.
+        like: a bundle whose preparation, region and families are taken as they are; None: they follow from the scans.
+        start_from: a bundle whose whole network is gone on from; None: begin with random weights.
+        encoder_weights: a MedicalNet file for the encoder.
+        settings: keys of `train.yaml` (`epochs`, `steps`, `seed`, `families`, ...) and their values.
+        resume: go on after the last whole epoch of an interrupted training.
+
+    Raises:
+        InputError: the source is missing or no datalist.
+        CommandError: too few scans, an unknown family, one both planted and held out, or the output is in use.
+    """
+    started = time.perf_counter()
+    for key in ("families", "held_out_families"):
+        if key in (settings or {}):
+            check_families(key, (settings or {})[key])
+    begun_from = None if start_from is None else _with_weights(find_bundle(start_from))
+    template, data = find_bundle(like), gather(source)
+    _free(output, resume=resume)
+    work = writable_folder(output / _WORK)
+    write_datalist(data, work / "dataset.json")
+    _write_configs(output, template, data, exact=like is not None)
+    _apart(output, settings or {})
+    changes = {**(settings or {}), "resume": resume}
+    if begun_from is not None:
+        changes["initial_weights"] = str(begun_from / "models" / "model.pt")
+    if encoder_weights:
+        changes["encoder_weights"] = encoder_weights
+    history = _run(output, work, changes)
+    models = writable_folder(output / "models")
+    for name in ("model.pt", "calibration.json"):
+        shutil.copy(work / name, models / name)
+    record = _record(output, data, history, seconds=time.perf_counter() - started)
+    if begun_from is not None:
+        record.notes.insert(
+            0,
+            f"begun with the weights of {begun_from.name}: the terms of its data bind the new weights, too "
+            "(docs/data_license.txt in the bundle)",
+        )
+    write_card(output, record.model_dump(), changes=changes, licence_from=begun_from)
+    write_whole(
+        work / "training.json", json.dumps({"provenance": provenance(), **record.model_dump()}, indent=2) + "\n"
+    )
+    return record
+
+
+def can_resume(output: Path) -> bool:
+    """Is there an interrupted training in the bundle at `output`, with a whole epoch behind it?"""
+    return (output / _WORK / "resume.pt").is_file()
+
+
+def _free(output: Path, *, resume: bool) -> None:
+    """Raise `CommandError` where a training would write over a bundle, or has nothing to be resumed from."""
+    if resume and not can_resume(output):
+        msg = f"{output}: there is no interrupted training to resume; leave --resume out to begin one"
+        raise CommandError(msg)
+    if not resume and ((output / "models" / "model.pt").exists() or can_resume(output)):
+        msg = f"{output}: there is a bundle or an interrupted training already; choose another folder, or --resume"
+        raise CommandError(msg)
+
+
+def _with_weights(bundle: Path) -> Path:
+    """The bundle; raises `CommandError` where it came without weights."""
+    if not (bundle / "models" / "model.pt").is_file():
+        msg = f"{bundle}: has no weights to begin with (models/model.pt); name another bundle with --start-from"
+        raise CommandError(msg)
+    return bundle
+
+
+def _apart(output: Path, settings: dict[str, Any]) -> None:
+    """Raise `CommandError` where the checkpoint would be chosen on a family that is trained on."""
+    import yaml
+
+    config = yaml.safe_load((output / _CONFIG).read_text(encoding="utf-8")) | settings
+    if both := sorted(set(config["families"]) & set(config["held_out_families"])):
+        msg = f"{', '.join(both)}: both planted in training and held out; name the others with --held-out-families"
+        raise CommandError(msg)
+
+
+def _write_configs(output: Path, template: Path, data: TrainingData, *, exact: bool) -> None:
+    from dataclasses import replace
+
+    name = re.sub(r"\W+", "_", output.resolve().name)
+    known = json.loads((template / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    plan = plan_for(data.fingerprint)
+    metadata: dict[str, Any] = {
+        "name": name,
+        "version": "0.1.0",
+        "changelog": {"0.1.0": "trained by healthytwin train"},
+        "data_source": "scans of the site that trained it",
+        "eval_metrics": {},
+    }
+    if exact:
+        import yaml
+
+        config = yaml.safe_load((template / _CONFIG).read_text(encoding="utf-8"))
+        plan = replace(plan, prepare=config["prepare"], train={}, shared={})
+    else:
+        kind = data.modality or "scan"
+        images = known["network_data_format"]
+        for side in ("inputs", "outputs"):
+            for entry in images[side].values():
+                entry["spatial_shape"] = ["32*n", "32*n", "n" if data.fingerprint.thick else "32*n"]
+        images["inputs"]["image"] |= {"modality": data.modality or "MR", "channel_def": {"0": kind}}
+        metadata |= {
+            "task": f"Unsupervised anomaly detection and segmentation in {kind} images",
+            "image_classes": f"single channel {kind}, the median of tissue scaled to 0.35",
+            "network_data_format": images,
+        }
+    write_bundle(output, template, plan, metadata=metadata)
+
+
+def _run(output: Path, work: Path, changes: dict[str, Any]) -> list[dict[str, float]]:
+    """Run the bundle's own training through `monai.bundle`; gives one row of metrics for each validation."""
+    from monai.bundle import ConfigWorkflow
+
+    with waiting("loading the scans"), without_chatter():
+        workflow = ConfigWorkflow(
+            config_file=str(output / _CONFIG),
+            workflow_type="train",
+            logging_file=False,
+            bundle_root=str(output.resolve()),
+            dataset_dir=str((work / "dataset.json").resolve()),
+            output_dir=str(work.resolve()),
+            **changes,
+        )
+        workflow.initialize()
+        trainer = workflow.parser.get_parsed_content("train::trainer")
+        evaluator = workflow.parser.get_parsed_content("validate::evaluator")
+    with without_step_lines(), following(trainer, evaluator) as history:
+        workflow.run()
+    workflow.finalize()
+    return history
+
+
+@contextmanager
+def following(trainer: Any, evaluator: Any) -> Iterator[list[dict[str, float]]]:
+    """A progress bar with the losses and the best validation so far; gives the history of validations."""
+    from ignite.engine import Events
+
+    history: list[dict[str, float]] = []
+    with progress_bar() as bar:
+        task = bar.add_task("training", total=None)
+
+        def step(engine: Any) -> None:
+            losses = engine.state.output
+            words = [f"epoch {engine.state.epoch}"]
+            words += [f"{name} {losses[f'{name}_loss']:.3f}" for name in ("twin", "mask", "discriminator")]
+            if history:
+                words.append(f"best AP {max(row['voxel_ap'] for row in history):.3f}")
+            total = engine.state.max_epochs * engine.state.epoch_length
+            bar.update(task, completed=engine.state.iteration, total=total, description=", ".join(words))
+
+        def validated(engine: Any) -> None:
+            metrics = {name: float(value) for name, value in engine.state.metrics.items()}
+            history.append({"epoch": float(trainer.state.epoch), **metrics})
+            if not bar.console.is_terminal:  # a log has no bar, and is to tell that there is progress
+                epochs = f"epoch {trainer.state.epoch} of {trainer.state.max_epochs}"
+                bar.console.print(f"{epochs}: voxel AP of planted anomalies {metrics['voxel_ap']:.3f}")
+
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, step)
+        evaluator.add_event_handler(Events.COMPLETED, validated)
+        yield history
+
+
+def _record(output: Path, data: TrainingData, history: list[dict[str, float]], *, seconds: float) -> TrainRecord:
+    from anomaly.bundle import load_calibration
+
+    calibration, fingerprint = load_calibration(output), data.fingerprint
+    best = max((row["voxel_ap"] for row in history), default=None)
+    notes = list(data.notes)
+    if best is not None and best < 0.1:
+        notes.append(
+            "the network has hardly learned to find planted anomalies; more --epochs, or more scans, are needed"
+        )
+    return TrainRecord(
+        bundle=str(output),
+        seconds=round(seconds, 1),
+        training=len(data.sections["training"]),
+        validation=len(data.sections["validation"]),
+        refused=data.refused,
+        fingerprint={"axcodes": fingerprint.axcodes, "pixdim": fingerprint.pixdim, "shape": fingerprint.shape},
+        history=history,
+        voxel_ap=best,
+        promise=calibration.promise(),
+        notes=notes,
+        pictures=str(output / _WORK / "pictures"),
+        weights_sha256=calibration.weights_sha256,
+    )

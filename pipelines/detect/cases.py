@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.machine.cores import default_workers
 from pipelines.machine.files import printable
+from pipelines.outputs.table import OUTPUTS
 from pipelines.problems import CommandError
 from pipelines.record import CaseRecord
 
@@ -61,9 +62,10 @@ def _once(cases: Iterable[Case]) -> Iterator[Case]:
 
 def _is_result(image: Path) -> bool:
     """Is this a mask or score map of an earlier run, with its finding beside it?"""
-    for end in ("_mask.nii.gz", "_score.nii.gz"):
-        if image.name.endswith(end):
-            return image.with_name(image.name.removesuffix(end) + ".json").is_file()
+    for kind in ("mask", "score"):
+        case = image.name.removesuffix(OUTPUTS[kind].ending)
+        if case != image.name:
+            return image.with_name(OUTPUTS["finding"].file(case)).is_file()
     return False
 
 

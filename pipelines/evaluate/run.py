@@ -13,6 +13,7 @@ from pipelines.detect.case import safely, summarise
 from pipelines.detect.run import describe, finish
 from pipelines.machine.files import writable_folder, write_whole
 from pipelines.machine.provenance import provenance
+from pipelines.outputs.table import result_files
 from pipelines.problems import CommandError
 from pipelines.record import CaseRecord, RunRecord
 from pipelines.report.result import Result, spare_views
@@ -117,7 +118,7 @@ def _written(case: Case, output: Path, *, pictures: bool, views: bool) -> Result
     from anomaly import Examination, Finding
     from data_prep import read_volume
 
-    outputs = {"mask": f"{case.name}_mask.nii.gz", "score": f"{case.name}_score.nii.gz", "finding": f"{case.name}.json"}
+    outputs = result_files(case.name)
     exam = Examination(
         finding=Finding.model_validate_json((output / outputs["finding"]).read_text()),
         mask=np.asarray(nib.load(output / outputs["mask"]).dataobj).astype(np.uint8),  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pipelines.outputs.rules import OutputRules
 from pipelines.pacs.targets import StoreNode
 from pipelines.problems import CommandError
 
@@ -25,31 +26,6 @@ class SeriesRules(_Part):
     modalities: list[Modality] | None = Field(default=None, description="null: those of the bundle")
     min_slices: Annotated[int, Field(ge=2)] = 2
     allow_gaps: bool = Field(default=False, description="fill missing slices in, and say so")
-
-
-class CodedConcept(_Part):
-    """A code of a coding scheme (DICOM PS3.3 section 8.8)."""
-
-    value: str = Field(min_length=1, max_length=16)
-    scheme: str = Field(min_length=1, max_length=16)
-    meaning: str = Field(min_length=1, max_length=64)
-
-
-class OutputRules(_Part):
-    """What is written for a case beside mask, score map and finding."""
-
-    picture: bool = Field(default=True, description="preview PNG")
-    viewer: bool = Field(default=True, description="small volumes for the viewer of the batch's report")
-    seg: bool = Field(default=True, description="DICOM segmentation, for DICOM sources with a mask that is not empty")
-    sr: bool = Field(default=True, description="DICOM structured report (TID 1500), for DICOM sources")
-    sc: bool = Field(default=False, description="the preview as a DICOM secondary capture, for DICOM sources")
-    segment_category: CodedConcept = CodedConcept(
-        value="49755003", scheme="SCT", meaning="Morphologically Abnormal Structure"
-    )
-    segment_type: CodedConcept = CodedConcept(value="52988006", scheme="SCT", meaning="Lesion")
-    series_number: Annotated[int, Field(ge=1, le=2**31 - 2)] = Field(
-        default=9100, description="SeriesNumber of segmentations; reports and secondary captures have the next ones"
-    )
 
 
 class Limits(_Part):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from pipelines.outputs.table import TO_SEND
 from pipelines.pacs.targets import Answer, StoreTarget, StowTarget, Target, UnreachableError
 from pipelines.reprocess.archive.store import Store
 from pipelines.reprocess.ledger.ledger import Ledger, Row, now
@@ -17,7 +18,6 @@ from pipelines.reprocess.site import SendRules
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-KINDS = ("seg", "sr", "sc")
 SENT, REFUSED, WAITING = "sent", "refused", "waiting"
 
 
@@ -37,7 +37,7 @@ def deliver(ledger: Ledger, store: Store, target: Target, rows: Iterable[Row]) -
     counts: Counter[str] = Counter()
     problem = ""
     for row in rows:
-        kinds = [kind for kind in KINDS if kind in row["outputs"]]
+        kinds = [kind for kind in TO_SEND if kind in row["outputs"]]
         counts[SENT] += sum((row["key"], kind) in sent for kind in kinds)
         open_kinds = [kind for kind in kinds if (row["key"], kind) not in sent]
         if not open_kinds:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.outputs.rules import OutputRules
 from pipelines.reprocess.ledger.reasons import CaseError
-from pipelines.reprocess.site import OutputRules
 
 if TYPE_CHECKING:
     from anomaly import Examination
@@ -50,7 +50,7 @@ def write_outputs(task: Task, volume: Volume, exam: Examination, folder: Path, r
     stack = task.case.series.stack if task.case.series is not None else None
     if stack is None or not (rules.seg or rules.sr or rules.sc):
         return names
-    from pipelines.reprocess.archive.dicom import DicomWriter
+    from pipelines.outputs.dicom import DicomWriter
 
     writer = DicomWriter(stack, exam, key=task.job.key, rules=rules)
     segmentation = None

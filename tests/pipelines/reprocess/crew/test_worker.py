@@ -99,7 +99,7 @@ def test_the_preview_goes_into_the_study_as_a_secondary_capture_on_request(bench
 def test_made_again_the_objects_have_the_same_uids_and_another_model_gives_others(
     bench: Bench, source: Path, tmp_path: Path
 ) -> None:
-    from pipelines.reprocess.archive.dicom import DicomWriter
+    from pipelines.outputs.dicom import DicomWriter
 
     (task, *_) = [task for task in bench.plan(source).tasks() if task.case.series and task.case.series.stack]
     exam = BrightIsAbnormal().examine(task.case.volume(), case="a")

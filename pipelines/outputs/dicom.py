@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines.reprocess.site import CodedConcept, OutputRules
+from pipelines.outputs.rules import CodedConcept, OutputRules
 
 if TYPE_CHECKING:
     from pydicom import Dataset

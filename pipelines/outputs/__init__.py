@@ -1,0 +1,1 @@
+"""What is written for one case: one table, and who makes each file."""

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from anomaly.files import atomically
 from anomaly.finding import BundleId
 from anomaly.scoring.calibration import Calibration
 
@@ -113,9 +114,8 @@ def export_weights(checkpoint: str | Path, path: str | Path) -> str:
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     state = state.get("model", state)
     state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
-    partial = Path(f"{path}.partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    with atomically(path) as partial:
+        torch.save(state, partial)
     return sha256_of(path)
 
 

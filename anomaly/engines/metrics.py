@@ -13,6 +13,7 @@ from scipy.ndimage import median_filter
 from sklearn.metrics import roc_auc_score
 
 from anomaly.bundle import load_calibration
+from anomaly.files import atomically
 from anomaly.metrics.bootstrap import image_auroc, interval, resample_patients
 from anomaly.metrics.cohort import threshold_free
 from anomaly.metrics.histogram import ScoreHistogram
@@ -114,7 +115,8 @@ class CohortMetrics:
             report |= self._cohort()
         report["per_case"] = [self._public(row) for row in self.cases]
         self.output_dir.mkdir(parents=True, exist_ok=True)
-        (self.output_dir / "metrics.json").write_text(json.dumps(report, indent=2) + "\n")
+        with atomically(self.output_dir / "metrics.json") as partial:
+            partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         engine.state.metrics |= {key: value for key, value in report.items() if isinstance(value, float)}
 
     def _cohort(self) -> dict[str, Any]:

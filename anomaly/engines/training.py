@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from ignite.engine import Engine, Events
 
+from anomaly.files import atomically
+
 _logger = logging.getLogger(__name__)
 
 
@@ -98,9 +100,8 @@ class Resumption:
             "iteration": engine.state.iteration,
             "best": best,
         }
-        partial = Path(f"{self.path}.partial")
-        torch.save(state, partial)
-        partial.replace(self.path)
+        with atomically(self.path) as partial:
+            torch.save(state, partial)
 
     def _end(self, _: Engine) -> None:
         if idist.get_rank() == 0:
@@ -210,4 +211,5 @@ class TrainingPictures:
                 place.set_axis_off()
                 place.set_title(title, fontsize=8)
         self.folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(self.folder / f"epoch_{engine.state.epoch:04d}.png", dpi=90)
+        with atomically(self.folder / f"epoch_{engine.state.epoch:04d}.png") as partial:
+            figure.savefig(partial, dpi=90)

@@ -12,6 +12,7 @@ from ignite.engine import Engine, Events
 from monai.utils import convert_to_numpy
 
 from anomaly.bundle import bundle_id, load_calibration
+from anomaly.files import atomically
 from anomaly.scoring.appearance import appearance
 from anomaly.scoring.assess import Examination, Subject, assess
 
@@ -109,12 +110,10 @@ def _save(array: Array, affine: Array, path: Path, *, slope: float | None = None
     image.set_qform(affine, code=1)
     if slope is not None:
         image.header.set_slope_inter(slope, 0)
-    partial = path.with_name(f".{path.name}")
-    nib.save(image, partial)
-    partial.replace(path)
+    with atomically(path) as partial:
+        nib.save(image, partial)
 
 
 def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with atomically(path) as partial:
+        partial.write_bytes(content)

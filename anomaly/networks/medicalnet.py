@@ -10,6 +10,8 @@ import torch
 from monai.networks.nets import ResNetFeatures
 from torch import Tensor, nn
 
+from anomaly.files import atomically
+
 _FOREIGN_HEADS = ("fc.", "conv_seg.")  # the heads of classification and of MedicalNet's own segmentation training
 HUB_PREFIX = "hub:"
 
@@ -94,9 +96,8 @@ def save_medicalnet(encoder: nn.Module, path: str | Path) -> None:
         path: replaced in one step.
     """
     state = {f"module.{key}": value.detach().cpu() for key, value in encoder.state_dict().items()}
-    partial_file = Path(f"{path}.partial")
-    torch.save({"state_dict": state}, partial_file)
-    partial_file.replace(path)
+    with atomically(path) as partial_file:
+        torch.save({"state_dict": state}, partial_file)
 
 
 def _keep_slices(encoder: nn.Module) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from anomaly.files import atomically
+
 if TYPE_CHECKING:
     from anomaly.metrics.histogram import ScoreHistogram
 
@@ -80,7 +82,8 @@ class Calibration(BaseModel):
 
     def save(self, path: str | Path) -> None:
         """Write as JSON."""
-        Path(path).write_text(self.model_dump_json(indent=2) + "\n")
+        with atomically(path) as partial:
+            partial.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> Calibration:

@@ -18,6 +18,8 @@ from data_prep.series import Series, file_name
 from data_prep.verdict import Verdict
 from data_prep.volume import Volume
 
+RESERVED = frozenset({"dataset", "failed", "job", "metrics", "run"})  # `<case>.json` would be a record of the whole run
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -84,7 +86,7 @@ def list_cases(
             raise InputError(datalist, "MISSING_FILE", "there is no such file")
         return unique_names(_from_entry(datalist, entry, allow_gaps) for entry in read_datalist(datalist, section))
     if source.is_file() and not is_archive(source):
-        return [_at(source, allow_gaps)]
+        return unique_names([_at(source, allow_gaps)])
     found = list(discover(source, allow_gaps=allow_gaps, modalities=modalities, workers=workers))
     if len(found) == 1 and found[0].code == "MISSING_FILE":
         raise InputError(source, found[0].code, found[0].reason)
@@ -145,10 +147,13 @@ _Case = TypeVar("_Case", bound=_Named)
 
 
 def unique_names(cases: Iterable[_Case]) -> list[_Case]:
-    """The cases with `-2`, `-3`, ... behind names that stood before; `A` and `a` are one name on a Mac's disk."""
+    """The cases with `-2`, `-3`, ... behind names that stood before or are `RESERVED`.
+
+    `A` and `a` are one name, as on a Mac's disk.
+    """
     cases = list(cases)
     given = {case.name.casefold() for case in cases}
-    seen: set[str] = set()
+    seen = set(RESERVED)
     unique = []
     for case in cases:
         name, number = case.name, 1

@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 
 from data_prep.errors import InputError
+from data_prep.files import atomically
 from data_prep.volume import Volume
 
 VERSION = 1  # raise it when a step gives something else than before
@@ -159,4 +160,5 @@ def stretch(array: np.ndarray) -> np.ndarray:
 
 def save(volume: Volume, path: Path) -> None:
     """Write a NIfTI file: the affine as sform, which holds shear."""
-    nib.save(nib.Nifti1Image(volume.array, volume.affine), path)  # type: ignore[no-untyped-call]
+    with atomically(path) as partial:
+        nib.save(nib.Nifti1Image(volume.array, volume.affine), partial)  # type: ignore[no-untyped-call]

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from data_prep.files import PARTIAL, atomically
+
 
 class Store:
     """A folder of files whose names are hashes of their origin. It can be deleted at any time.
@@ -21,7 +23,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(".partial-*"):
+        for left in folder.glob(f"{PARTIAL}*"):
             left.unlink()
 
     @staticmethod
@@ -37,9 +39,8 @@ class Store:
         """A result, made by `write` where it is not there; a reader never sees a part of it."""
         path = self.path(key, suffix)
         if not path.is_file():
-            partial = self.folder / f".partial-{os.getpid()}-{key}{suffix}"
-            write(partial)
-            partial.replace(path)
+            with atomically(path) as partial:
+                write(partial)
         return path
 
     def facts(self, key: str) -> dict[str, Any] | None:
@@ -60,10 +61,9 @@ def place(source: Path, target: Path) -> None:
     """The file under another name: a hard link, or a copy where the disk has none."""
     if target.exists() and os.path.samefile(source, target):
         return
-    partial = target.with_name(f".partial-{target.name}")
-    partial.unlink(missing_ok=True)
-    try:
-        os.link(source, partial)
-    except OSError:
-        shutil.copyfile(source, partial)
-    partial.replace(target)
+    with atomically(target) as partial:
+        try:
+            partial.unlink()
+            os.link(source, partial)
+        except OSError:
+            shutil.copyfile(source, partial)

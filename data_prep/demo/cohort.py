@@ -14,6 +14,7 @@ from data_prep.demo.dicom import write_series
 from data_prep.demo.grid import AXIAL_THICK, Grid
 from data_prep.demo.render import render
 from data_prep.demo.subject import KINDS, Subject, draw_lesion, draw_subject
+from data_prep.files import atomically
 
 LESION_ML = (9.0, 24.0, 14.0, 3.0, 40.0, 5.0)
 _TILT_DEG = (9.0, 5.0, 7.0)  # largest turn of an oblique scan about x, y and z
@@ -82,7 +83,8 @@ def make_cohort(
         lists[order.section].append(_make(order, folder, seed=seed, contrast=contrast))
     path = folder / "dataset.json"
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_header(contrast, seed) | lists, indent=1) + "\n", encoding="utf-8")
+    with atomically(path) as partial:
+        partial.write_text(json.dumps(_header(contrast, seed) | lists, indent=1) + "\n", encoding="utf-8")
     return path
 
 
@@ -146,7 +148,8 @@ def _write_nifti(array: np.ndarray, affine: np.ndarray, path: Path) -> None:
     image.set_qform(affine, code="scanner")
     image.set_sform(affine, code="scanner")
     image.header.set_xyzt_units("mm")
-    nib.save(image, path)
+    with atomically(path) as partial:
+        nib.save(image, partial)
 
 
 def _header(contrast: str, seed: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_prep.demo.render import Scan
+from data_prep.files import atomically
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -39,7 +40,8 @@ def write_series(scan: Scan, folder: Path, *, patient: str, seed: int, contrast:
     paths = []
     for index in range(scan.array.shape[2]):
         path = folder / f"IM{index + 1:04d}.dcm"
-        _instance(scan, series, index).save_as(path, enforce_file_format=True)
+        with atomically(path) as partial:
+            _instance(scan, series, index).save_as(partial, enforce_file_format=True)
         paths.append(path)
     return paths
 

@@ -18,6 +18,7 @@ from anomaly.engines import AnomalyEvaluator, CalibrationHandler
 from anomaly.metrics import CaseMeasures, measure_case
 from anomaly.scoring import Calibration, find_lesions, foreground
 from anomaly.scoring.score import box_of, box_score
+from pipelines.machine.files import atomically
 from pipelines.terminal.progress import progress
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class Examined:
 
 def calibrate_method(network: nn.Module, cohort: Cohort, folder: Path, device: torch.device) -> Calibration:
     """Calibrate on the healthy validation scans, as bundles are; weights and `calibration.json` go to `folder`."""
-    torch.save(network.state_dict(), folder / "model.pt")
+    with atomically(folder / "model.pt") as partial:
+        torch.save(network.state_dict(), partial)
     handler = CalibrationHandler(folder / "model.pt", folder / "calibration.json")
     loader = DataLoader(cohort.volumes("validation"), batch_size=1, num_workers=0)
     _run(network, loader, device, "calibrating", val_handlers=[handler])

@@ -11,7 +11,7 @@ import numpy as np
 
 from anomaly.metrics import CaseMeasures, Detections, RegionOverlap, ScoreHistogram
 from pipelines.benchmark.record import MethodRun
-from pipelines.machine.files import write_whole
+from pipelines.machine.files import atomically, write_whole
 
 _RUN, _CASES = "run.json", "cases.npz"
 
@@ -25,9 +25,8 @@ def save(folder: Path, run: MethodRun, cases: Sequence[CaseMeasures], pictures: 
         "rows": json.dumps([_row(case) for case in cases]),
         **{f"picture_{name}": picture for name, picture in pictures.items()},
     }
-    partial = folder / f"partial_{_CASES}"
-    np.savez_compressed(partial, **arrays)
-    partial.replace(folder / _CASES)
+    with atomically(folder / _CASES) as partial:
+        np.savez_compressed(partial, **arrays)
     write_whole(folder / _RUN, run.model_dump_json(indent=2) + "\n")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.benchmark.cohort import Cohort
 from pipelines.benchmark.effort import Effort
+from pipelines.machine.files import atomically
 from pipelines.terminal.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ class Workshop:
         )
         self.run(trainer, "GAN of healthy patches")
         self.shared["gan"] = time.perf_counter() - started
-        torch.save({"gan": gan.state_dict(), "seconds": self.shared["gan"]}, path)
+        with atomically(path) as partial:
+            torch.save({"gan": gan.state_dict(), "seconds": self.shared["gan"]}, partial)
         return gan
 
     def twin(self) -> Path:

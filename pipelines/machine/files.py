@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.problems import CommandError
 
+PARTIAL = ".partial-"  # how the name of a file begins that is being written; hidden, so that no search finds it
 _FOLDERS = re.compile(r"""(?:^|(?<=[\s"'(\[=]))/(?:[^/:"'\n]+/)+""")  # of an absolute path
 
 
@@ -21,11 +25,37 @@ def without_folders(text: str) -> str:
     return _FOLDERS.sub("", text)
 
 
-def write_whole(path: Path, text: str) -> Path:
-    """Write a text file in one step: readers see the old content or the new one, never a part."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    return partial.replace(path)
+@contextmanager
+def atomically(path: str | Path) -> Iterator[Path]:
+    """A new file beside `path` to write to. At the end it takes that place; on an error nothing has changed.
+
+    Its name cannot be foreseen and it is never opened through a link (O_EXCL, O_NOFOLLOW), so that a link planted in
+    the folder leads nowhere; a link at `path` is replaced, not followed. It ends as `path` does, for writers that go
+    by a suffix.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomically(f"{folder}/a.json") as partial:
+    ...         _ = partial.write_text("{}")
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['a.json']
+    """
+    place = Path(path)
+    partial = place.with_name(f"{PARTIAL}{secrets.token_hex(8)}{''.join(place.suffixes[-2:])}")
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666))
+    try:
+        yield partial
+        partial.replace(place)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_whole(path: Path, content: str | bytes) -> Path:
+    """Write a file in one step: readers see the old content or the new one, never a part."""
+    with atomically(path) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
 
 
 def printable(text: str | Path) -> str:

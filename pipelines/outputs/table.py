@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.machine.files import write_whole
 from pipelines.outputs.rules import OutputRules
 
 if TYPE_CHECKING:
@@ -180,5 +181,5 @@ def write_extras(
             continue
         if content is not None:
             names[row.kind] = row.file(examined.exam.finding.case)
-            (folder / names[row.kind]).write_bytes(content)
+            write_whole(folder / names[row.kind], content)
     return names, faults

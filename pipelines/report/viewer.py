@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
+from pipelines.machine.files import write_whole
 from pipelines.problems import CommandError
 
 PACKAGE, VERSION, MEMBER = "@niivue/niivue", "0.69.0", "package/dist/niivue.umd.js"
@@ -83,9 +84,7 @@ def fetch(place: Path = _PLACE) -> Path:
     if hashlib.sha256(content).hexdigest() != SHA256:
         msg = f"{PACKAGE}@{VERSION}: npm gave another file than the pinned one"
         raise CommandError(msg)
-    partial = place.with_name(f"{place.name}.partial")
-    partial.write_bytes(content)
-    return partial.replace(place)
+    return write_whole(place, content)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.machine.files import write_whole
+
 if TYPE_CHECKING:
     from anomaly import Examination
     from data_prep import Volume
@@ -77,7 +79,7 @@ def write_views(volume: Volume, exam: Examination, folder: Path) -> dict[str, st
     for kind, content in (("view", views.image), ("view_score", views.score), ("view_twin", views.twin)):
         if content is not None:
             names[kind] = f"{exam.finding.case}_{kind}.nii.gz"
-            (folder / names[kind]).write_bytes(content)
+            write_whole(folder / names[kind], content)
     return names
 
 

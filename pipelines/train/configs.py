@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +88,7 @@ def write_bundle(root: Path, template: Path, plan: Plan, *, metadata: Mapping[st
         changes = {**plan.shared, "prepare": plan.prepare, **(plan.train if config == "train" else {})}
         write_whole(root / "configs" / f"{config}.yaml", _changed(text.replace(old, name), changes))
     for file in ("configs/logging.conf", "LICENSE"):
-        shutil.copy(template / file, root / file)
+        write_whole(root / file, (template / file).read_bytes())
     known = json.loads((template / "configs" / "metadata.json").read_text(encoding="utf-8"))
     write_whole(root / "configs" / "metadata.json", json.dumps({**known, **metadata}, indent=2) + "\n")
 

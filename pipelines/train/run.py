@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,7 +87,7 @@ def train(
     history = _run(output, work, changes)
     models = writable_folder(output / "models")
     for name in ("model.pt", "calibration.json"):
-        shutil.copy(work / name, models / name)
+        write_whole(models / name, (work / name).read_bytes())
     record = _record(output, data, history, seconds=time.perf_counter() - started)
     if begun_from is not None:
         record.notes.insert(

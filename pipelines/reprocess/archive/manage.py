@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pipelines.machine.files import atomically
 from pipelines.problems import CommandError
 from pipelines.reprocess.archive.drift import drift, kept, latest
 from pipelines.reprocess.ledger.ledger import FILE, Ledger, Row, State
@@ -113,10 +114,9 @@ def export(archive: Path, output: Path, *, site: Path | None = None) -> int:
                 if row[name] is not None
             }
         )
-    partial = output.with_name(f".{output.name}.partial")
     try:
-        _write_table(rows, partial, csv=output.suffix == ".csv")
-        partial.replace(output)
+        with atomically(output) as partial:
+            _write_table(rows, partial, csv=output.suffix == ".csv")
     except OSError as error:
         msg = f"{output}: cannot be written: {error.strerror or error}"
         raise CommandError(msg) from error

@@ -82,6 +82,14 @@ def test_names_are_in_natural_order_and_never_collide(cohort, tmp_path):
     assert [case.name for case in list_cases(tmp_path)] == ["s", "s-2", "S-3", "s9", "s10"]
 
 
+@pytest.mark.parametrize("name", ["run", "METRICS", "dataset"])
+def test_a_name_that_records_of_a_run_have_gets_a_number(tmp_path, name):
+    """`run.nii.gz` had its finding `run.json` replaced by the record of the run."""
+    (tmp_path / f"{name}.nii.gz").write_bytes(b"")
+    assert [case.name for case in list_cases(tmp_path)] == [f"{name}-2"]
+    assert [case.name for case in list_cases(tmp_path / f"{name}.nii.gz")] == [f"{name}-2"]
+
+
 def test_series_below_a_series_are_told_apart(tmp_path):
     from dicom_maker import write_series
 

@@ -44,7 +44,7 @@ def test_resampling_keeps_every_place(spacing, angle):
     index = np.indices((12, 11, 9)).reshape(3, -1)
     ramp = (affine[:3, :3] @ index + affine[:3, 3:]).T @ np.array([1.0, 2.0, -0.5])
     moved = resample(Volume(ramp.reshape(12, 11, 9), affine), spacing, nearest=False)
-    np.testing.assert_allclose(moved.spacing, spacing, rtol=1e-5)
+    np.testing.assert_allclose(moved.spacing, spacing, rtol=1e-3)  # MONAI leaves an axis alone that is as near as this
     inner = np.indices(moved.shape).reshape(3, -1)
     place = moved.affine[:3, :3] @ inner + moved.affine[:3, 3:]
     back = np.linalg.inv(affine)[:3, :3] @ place + np.linalg.inv(affine)[:3, 3:]

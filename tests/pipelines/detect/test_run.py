@@ -53,6 +53,30 @@ def test_json_is_all_of_stdout_and_equals_run_json(
     assert "torch" in told["versions"]
 
 
+def test_a_case_called_like_the_record_of_the_run_keeps_its_finding(
+    healthytwin: Run, fake_bundle: Path, scans: Path, tmp_path: Path
+) -> None:
+    (scans / "ill.nii.gz").rename(scans / "run.nii.gz")
+    done = healthytwin("detect", scans, "-o", tmp_path / "out", "--json")
+    told = json.loads(done.stdout)
+    files = [tmp_path / "out" / case["outputs"]["finding"] for case in told["cases"]]
+    assert [json.loads(file.read_text())["case"] for file in files] == [case["case"] for case in told["cases"]]
+    assert json.loads((tmp_path / "out" / "run.json").read_text()) == told
+
+
+def test_a_link_that_is_planted_in_the_output_is_not_followed(
+    healthytwin: Run, fake_bundle: Path, scans: Path, tmp_path: Path
+) -> None:
+    out, victim = tmp_path / "out", tmp_path / "victim"
+    out.mkdir()
+    victim.write_text("precious")
+    for name in (".run.json.partial", ".run.json", ".ill.json", ".ill_mask.nii.gz", ".report.html.partial", "run.json"):
+        (out / name).symlink_to(victim)
+    assert healthytwin("detect", scans, "-o", out).exit_code == 0
+    assert victim.read_text() == "precious"
+    assert json.loads((out / "run.json").read_text())["command"] == "detect"
+
+
 def test_no_report(healthytwin: Run, fake_bundle: Path, scans: Path, tmp_path: Path) -> None:
     done = healthytwin("detect", scans, "-o", tmp_path / "out", "--no-report", "--json")
     assert json.loads(done.stdout)["report"] is None

@@ -14,10 +14,10 @@ from browser import Page, chromium
 from scipy.spatial.transform import Rotation
 
 from data_prep import Case, Volume
-from pipelines.detect import case as examine
 from pipelines.detect.case import summarise
 from pipelines.record import RunRecord
 from pipelines.report import cases as shown
+from pipelines.report import result as results_module
 from pipelines.report import viewer
 from pipelines.report.cases import show
 from pipelines.report.result import Result, spare_views
@@ -171,7 +171,7 @@ def test_what_does_not_fit_is_left_out_of_the_lowest_scores(monkeypatch: pytest.
 
 
 def test_only_the_highest_scores_keep_volumes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examine, "VIEWED", 1)
+    monkeypatch.setattr(results_module, "VIEWED", 1)
     cases = [result("ill", lesion=True), result("well", lesion=False)]
     spare_views(cases)
     assert [one.views is not None for one in cases] == [True, False]

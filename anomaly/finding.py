@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 
 class _Record(BaseModel):
@@ -17,6 +17,9 @@ class Lesion(_Record):
     volume_ml: float = Field(description="volume in millilitres")
     centroid_mm: tuple[float, float, float] = Field(description="centre of mass in RAS+ millimetres")
     peak_score: float = Field(description="highest score inside")
+    diameter_mm: float | None = Field(
+        default=None, description="largest diameter: the greatest distance between two corners of its voxels"
+    )
 
 
 class BundleId(_Record):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
+from scipy.spatial.distance import pdist
 
 from anomaly.finding import Lesion
 
@@ -38,5 +42,23 @@ def find_lesions(
         x, y, z = np.round(affine[:3, :3] @ centre + affine[:3, 3], 1)
         peak = float(score_map[box][inside].max())
         position = (float(x), float(y), float(z))
-        lesions.append(Lesion(volume_ml=round(volume_ml, 3), centroid_mm=position, peak_score=peak))
+        diameter = round(largest_diameter(inside, affine), 1)
+        lesions.append(
+            Lesion(volume_ml=round(volume_ml, 3), centroid_mm=position, peak_score=peak, diameter_mm=diameter)
+        )
     return mask, sorted(lesions, key=lambda lesion: -lesion.volume_ml)
+
+
+def largest_diameter(inside: Array, affine: Array) -> float:
+    """The greatest distance between two corners of the voxels of a part, mm (maximum 3D diameter, IBSI L0JK).
+
+    Args:
+        inside: `(i, j, k)` bool, at least one voxel.
+        affine: 4 x 4, voxel to mm; what it shifts by does not matter.
+    """
+    surface = inside & ~ndimage.binary_erosion(inside)
+    corners = np.stack(np.meshgrid(*[(-0.5, 0.5)] * 3), axis=-1).reshape(-1, 3)
+    points = np.unique((np.argwhere(surface)[:, None] + corners).reshape(-1, 3), axis=0) @ affine[:3, :3].T
+    with suppress(QhullError):  # a grid that is flat
+        points = points[ConvexHull(points).vertices]
+    return float(pdist(points).max())

@@ -10,6 +10,7 @@ from scipy.stats import binom
 
 from anomaly.metrics import ScoreHistogram
 from anomaly.scoring import Calibration, appearance, calibrate, find_lesions, image_score
+from anomaly.scoring.lesions import largest_diameter
 
 
 def calibration(scores, alpha=0.1):
@@ -86,6 +87,21 @@ def test_lesions_are_measured_in_millilitres_and_world_coordinates():
     assert [lesion.volume_ml for lesion in lesions] == [4.0]
     assert lesions[0].centroid_mm == pytest.approx((2 * 9.5 + 10, -9.5 + 20, 5 * 3.5 - 30), abs=0.06)
     assert lesions[0].peak_score == pytest.approx(0.8)
+    assert lesions[0].diameter_mm == pytest.approx(np.linalg.norm((10 * 2, 10 * 1, 4 * 5)), abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("box", "millimetres"),
+    [
+        ((slice(3, 4), slice(3, 4), slice(2, 3)), np.sqrt(1 + 1 + 25)),
+        ((slice(0, 6), slice(3, 4), slice(1, 3)), np.sqrt(36 + 1 + 100)),
+    ],
+)
+def test_largest_diameter_is_from_corner_to_corner(box, millimetres):
+    inside = np.zeros((6, 6, 4), bool)
+    inside[box] = True
+    sheared = np.array([[1, 0, 0, 7], [0, 1, 0, -3], [0, 0, 5.0, 0], [0, 0, 0, 1]])
+    assert largest_diameter(inside, sheared) == pytest.approx(millimetres)
 
 
 def test_largest_lesion_first():

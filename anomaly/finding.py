@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = "1.2"
@@ -19,6 +21,13 @@ class Lesion(_Record):
     peak_score: float = Field(description="highest score inside")
     diameter_mm: float | None = Field(
         default=None, description="largest diameter: the greatest distance between two corners of its voxels"
+    )
+    slice: int | None = Field(
+        default=None,
+        description="where it is largest, counted from 1 in the scan's own order, across the thickest axis",
+    )
+    side: Literal["left", "right", "middle"] | None = Field(
+        default=None, description="of the patient, seen from the middle of the field of view"
     )
 
 

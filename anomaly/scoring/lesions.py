@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
@@ -12,6 +13,8 @@ from scipy.spatial.distance import pdist
 from anomaly.finding import Lesion
 
 Array = np.ndarray
+_THICK = 1.3  # times the in-plane spacing: below it, slices are taken axially
+_MIDDLE_MM = 5.0  # this near to the middle, a lesion is on neither side
 
 
 def find_lesions(
@@ -31,6 +34,8 @@ def find_lesions(
     mask = np.zeros(score_map.shape, dtype=np.uint8)
     parts, count = ndimage.label(score_map >= threshold, structure=np.ones((3, 3, 3)))
     voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
+    across = slice_axis(affine)
+    middle = float((affine[:3, :3] @ ((np.array(score_map.shape) - 1) / 2) + affine[:3, 3])[0])
     lesions = []
     for index, box in enumerate(ndimage.find_objects(parts, max_label=count), start=1):
         inside = parts[box] == index
@@ -42,9 +47,15 @@ def find_lesions(
         x, y, z = np.round(affine[:3, :3] @ centre + affine[:3, 3], 1)
         peak = float(score_map[box][inside].max())
         position = (float(x), float(y), float(z))
-        diameter = round(largest_diameter(inside, affine), 1)
         lesions.append(
-            Lesion(volume_ml=round(volume_ml, 3), centroid_mm=position, peak_score=peak, diameter_mm=diameter)
+            Lesion(
+                volume_ml=round(volume_ml, 3),
+                centroid_mm=position,
+                peak_score=peak,
+                diameter_mm=round(largest_diameter(inside, affine), 1),
+                slice=box[across].start + int(np.moveaxis(inside, across, 0).sum(axis=(1, 2)).argmax()) + 1,
+                side=_side(x - middle),
+            )
         )
     return mask, sorted(lesions, key=lambda lesion: -lesion.volume_ml)
 
@@ -62,3 +73,23 @@ def largest_diameter(inside: Array, affine: Array) -> float:
     with suppress(QhullError):  # a grid that is flat
         points = points[ConvexHull(points).vertices]
     return float(pdist(points).max())
+
+
+def slice_axis(affine: Array) -> int:
+    """The axis that slices are counted along: where the voxels are thickest, else the body's long axis.
+
+    Args:
+        affine: 4 x 4, voxel to RAS+ mm.
+    """
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    thickest = int(np.argmax(spacing))
+    if spacing[thickest] > _THICK * np.delete(spacing, thickest).max():
+        return thickest
+    return int(np.abs(affine[2, :3] / spacing).argmax())
+
+
+def _side(x: float) -> Literal["left", "right", "middle"]:
+    """`x`: mm to the patient's right."""
+    if abs(x) < _MIDDLE_MM:
+        return "middle"
+    return "right" if x > 0 else "left"

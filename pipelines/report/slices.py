@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from nibabel.orientations import apply_orientation, io_orientation
 
+from anomaly.scoring.lesions import slice_axis
+
 Array = np.ndarray
 _PLANES = ("sagittal", "coronal", "axial")
 _EDGES = {"sagittal": ("A", "P"), "coronal": ("R", "L"), "axial": ("R", "L")}
 _APART_MM = 5.0  # neighbouring thin slices look alike
-_THICK = 1.3  # times the in-plane spacing: below it, slices are taken axially
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +42,7 @@ class View:
         orientation = io_orientation(affine)
         source_of = np.argsort(orientation[:, 0])
         spacing = np.linalg.norm(affine[:3, :3], axis=0)[source_of]
-        thickest = int(np.argmax(spacing))
-        others = np.delete(spacing, thickest)
-        axis = thickest if spacing[thickest] > _THICK * others.max() else 2
+        axis = int(orientation[slice_axis(affine), 0])
         columns, rows = (other for other in range(3) if other != axis)
         return cls(
             orientation=orientation,

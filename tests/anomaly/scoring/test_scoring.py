@@ -87,6 +87,7 @@ def test_lesions_are_measured_in_millilitres_and_world_coordinates():
     assert [lesion.volume_ml for lesion in lesions] == [4.0]
     assert lesions[0].centroid_mm == pytest.approx((2 * 9.5 + 10, -9.5 + 20, 5 * 3.5 - 30), abs=0.06)
     assert lesions[0].peak_score == pytest.approx(0.8)
+    assert (lesions[0].slice, lesions[0].side) == (3, "left")
     assert lesions[0].diameter_mm == pytest.approx(np.linalg.norm((10 * 2, 10 * 1, 4 * 5)), abs=0.06)
 
 

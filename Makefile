@@ -90,7 +90,7 @@ bench: $(VENV)/installed  ## inference, scanning and reading against bare librar
 	$(BIN)/python -m pipelines.figures.inference
 	$(BIN)/python -m pipelines.figures.scanning
 	$(BIN)/python -m pipelines.figures.reading
-	$(BIN)/python -m pipelines.figures.memory
+	$(BIN)/python -m pipelines.figures.large_volume
 	$(BIN)/python -m pipelines.figures.voxels
 	$(BIN)/python -m pipelines.figures.search "$(HEALTHYTWIN_DATA)/lgg-flair/images/TCGA_CS_6668_20011025.nii.gz"
 	$(BIN)/python -m pipelines.figures.rerun

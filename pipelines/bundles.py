@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.machine.memory import free_bytes
+from pipelines.machine.free_memory import free_bytes
 from pipelines.problems import CommandError
 
 if TYPE_CHECKING:

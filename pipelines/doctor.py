@@ -46,7 +46,7 @@ class DoctorRecord(BaseModel):
         return ExitCode.USAGE if any(check.state == "broken" for check in self.checks) else ExitCode.DONE
 
 
-def examine() -> DoctorRecord:
+def diagnose() -> DoctorRecord:
     """Look at interpreter, packages, torch, DICOM decoders, folders and bundles. Changes nothing."""
     parts: dict[str, Callable[[], Iterator[Check]]] = {
         "packages": packages,

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from data_prep.cases.read import read_volume
+from data_prep.cohort.cache import Cache
 from data_prep.cohort.content import content_hash
 from data_prep.cohort.found import Found
 from data_prep.cohort.leakage import voxel_hash
 from data_prep.cohort.nyul import landmarks, standardise
 from data_prep.cohort.steps import Steps, moved_runs, save
-from data_prep.cohort.store import Store
 from data_prep.errors import InputError
 from data_prep.formats.nifti import read_nifti
 from data_prep.volume import Volume
@@ -26,7 +26,7 @@ class Prepared:
 
     Args:
         scan: as it was found.
-        key: in the store: `<key>.nii.gz`, `<key>-label.nii.gz` where there is a mask.
+        key: in the cache: `<key>.nii.gz`, `<key>-label.nii.gz` where there is a mask.
         voxels: `voxel_hash` of the source.
         shape: of the result.
         spacing: of the result, mm.
@@ -56,13 +56,13 @@ class Preparer:
     """Applies steps and keeps what they give.
 
     Args:
-        store: where results are kept.
+        cache: where results are kept.
         steps: what to do.
         allow_gaps: accept DICOM volumes in which whole slices are missing.
     """
 
-    def __init__(self, store: Store, steps: Steps, *, allow_gaps: bool = False) -> None:
-        self.store = store
+    def __init__(self, cache: Cache, steps: Steps, *, allow_gaps: bool = False) -> None:
+        self.cache = cache
         self.steps = steps
         self.allow_gaps = allow_gaps
 
@@ -73,11 +73,11 @@ class Preparer:
             InputError: why the scan, or its mask, cannot be used; STEP_FAILED where a step fails.
         """
         runs = [list(run) for run in scan.meta.get("healthy_slices", ())]
-        key = Store.key(content_hash(scan), self.steps.settings(), self.allow_gaps, runs)
-        facts = self.store.facts(key)
-        if facts is None or not self.store.path(key, ".nii.gz").is_file():
+        key = Cache.key(content_hash(scan), self.steps.settings(), self.allow_gaps, runs)
+        facts = self.cache.facts(key)
+        if facts is None or not self.cache.path(key, ".nii.gz").is_file():
             facts = self._make(scan, key, runs)
-            self.store.note(key, facts)
+            self.cache.note(key, facts)
         facts |= {"shape": tuple(facts["shape"]), "spacing": tuple(facts["spacing"]), "flags": tuple(facts["flags"])}
         return Prepared(scan=scan, key=key, **facts)
 
@@ -85,10 +85,10 @@ class Preparer:
         before = scan.series.volume() if scan.series else read_volume(scan.image, allow_gaps=self.allow_gaps)
         label = None if scan.label is None else _label(scan.label, before)
         after = self.steps.image(before)
-        self.store.keep(key, ".nii.gz", lambda path: save(after, path))
+        self.cache.keep(key, ".nii.gz", lambda path: save(after, path))
         if label is not None:
             mask = self.steps.label(label)
-            self.store.keep(key, "-label.nii.gz", lambda path: save(mask, path))
+            self.cache.keep(key, "-label.nii.gz", lambda path: save(mask, path))
         return {
             "voxels": voxel_hash(before),
             "shape": after.shape,
@@ -101,17 +101,17 @@ class Preparer:
 
     def standardise(self, prepared: Prepared, scale: np.ndarray) -> Path:
         """The image on the cohort's scale of intensities."""
-        key = Store.key(prepared.key, "nyul", scale.tolist())
+        key = Cache.key(prepared.key, "nyul", scale.tolist())
 
         def write(path: Path) -> None:
-            volume = read_nifti(self.store.path(prepared.key, ".nii.gz"))
+            volume = read_nifti(self.cache.path(prepared.key, ".nii.gz"))
             save(replace(volume, array=standardise(volume.array, np.array(prepared.marks), scale)), path)
 
-        return self.store.keep(key, ".nii.gz", write)
+        return self.cache.keep(key, ".nii.gz", write)
 
     def image(self, prepared: Prepared) -> Path:
         """The image as the steps left it."""
-        return self.store.path(prepared.key, ".nii.gz")
+        return self.cache.path(prepared.key, ".nii.gz")
 
     def label(self, prepared: Prepared) -> Path:
         """The mask; an empty one for a scan that has none."""
@@ -120,7 +120,7 @@ class Preparer:
             volume = read_nifti(self.image(prepared))
             save(replace(volume, array=np.zeros(volume.shape, np.uint8)), path)
 
-        return self.store.keep(prepared.key, "-label.nii.gz", write)
+        return self.cache.keep(prepared.key, "-label.nii.gz", write)
 
 
 def _label(path: Path, image: Volume) -> Volume:

@@ -74,7 +74,7 @@ class Picture:
 
 
 @dataclass
-class Examined:
+class Measured:
     """What is known of a method after its run."""
 
     cases: list[CaseMeasures] = field(default_factory=list)
@@ -94,7 +94,7 @@ def calibrate_method(network: nn.Module, cohort: Cohort, folder: Path, device: t
     return Calibration.load(folder / "calibration.json")
 
 
-def examine(
+def measure(
     network: nn.Module,
     cohort: Cohort,
     calibration: Calibration,
@@ -102,7 +102,7 @@ def examine(
     *,
     shown: Sequence[str],
     box_key: str | None = None,
-) -> Examined:
+) -> Measured:
     """Measure a method on every test scan, on the scan's own grid.
 
     Args:
@@ -116,20 +116,20 @@ def examine(
     """
     from ignite.engine import Events
 
-    examined = Examined()
+    measured = Measured()
     dataset, back = cohort.examined()
 
     def collect(engine: Any) -> None:
         for item, result in zip(engine.state.batch, engine.state.output, strict=True):
             box = box_of(item, box_key)
-            _collect(examined, item, result, calibration, box=box, picture=item["case"] in shown)
+            _collect(measured, item, result, calibration, box=box, picture=item["case"] in shown)
 
     loader = DataLoader(dataset, batch_size=1, num_workers=0)
     evaluator = _run(
         network, loader, device, "measuring", postprocessing=back, on=[(Events.ITERATION_COMPLETED, collect)]
     )
-    examined.failed = list(evaluator.failures)
-    return examined
+    measured.failed = list(evaluator.failures)
+    return measured
 
 
 def _run(network: nn.Module, loader: Any, device: torch.device, what: str, *, on: Any = (), **options: Any) -> Any:
@@ -150,7 +150,7 @@ def _run(network: nn.Module, loader: Any, device: torch.device, what: str, *, on
 
 
 def _collect(
-    examined: Examined, item: Any, result: Any, calibration: Calibration, *, box: tuple[slice, ...], picture: bool
+    measured: Measured, item: Any, result: Any, calibration: Calibration, *, box: tuple[slice, ...], picture: bool
 ) -> None:
     scores = np.clip(np.asarray(result["pred"])[0], 0, 1)
     truth = np.asarray(result["label"])[0] > 0 if "label" in result else np.zeros(scores.shape, bool)
@@ -160,7 +160,7 @@ def _collect(
     )
     whole = float(result["score"])
     inside = scores[box]
-    examined.cases.append(
+    measured.cases.append(
         measure_case(
             inside,
             truth[box],
@@ -173,10 +173,10 @@ def _collect(
             alarm=calibration.is_abnormal(whole),
         )
     )
-    examined.seconds.append(float(result["seconds"]))
-    examined.cpu_seconds.append(float(result["cpu_seconds"]))
+    measured.seconds.append(float(result["seconds"]))
+    measured.cpu_seconds.append(float(result["cpu_seconds"]))
     if picture:
-        examined.pictures.append(_picture(item["case"], scores, truth))
+        measured.pictures.append(_picture(item["case"], scores, truth))
 
 
 def _picture(case: str, scores: Array, truth: Array) -> Picture:

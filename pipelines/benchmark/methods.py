@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.benchmark import anomalib_row
 from pipelines.benchmark.record import TRAINED_HERE
-from pipelines.benchmark.workshop import Workshop
+from pipelines.benchmark.trainer import Trainer
 from pipelines.machine.files import printable
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Method:
     Args:
         title: its name for people.
         source: what it goes back to.
-        fit: from a workshop to a network that maps `(B, 1, i, j, k)` to a score map of the same shape.
+        fit: from a trainer to a network that maps `(B, 1, i, j, k)` to a score map of the same shape.
         package: that it needs beyond ours; where that is missing, it runs only when asked for by name, to say so.
         made_of: what it is made of in this run, where that can differ; stands behind the title.
         of_twin: a HealthyTwin bundle is a part of it; another bundle makes another run.
@@ -32,9 +32,9 @@ class Method:
 
     title: str
     source: str
-    fit: Callable[[Workshop], nn.Module]
+    fit: Callable[[Trainer], nn.Module]
     package: str | None = None
-    made_of: Callable[[Workshop], str] | None = None
+    made_of: Callable[[Trainer], str] | None = None
     of_twin: bool = False
 
     @property
@@ -43,125 +43,131 @@ class Method:
         return self.package is None or importlib.util.find_spec(self.package) is not None
 
 
-def _intensity(_: Workshop) -> nn.Module:
+def _intensity(_: Trainer) -> nn.Module:
     from anomaly.methods.intensity import IntensityThreshold
 
     return IntensityThreshold()
 
 
-def _equalised(_: Workshop) -> nn.Module:
+def _equalised(_: Trainer) -> nn.Module:
     from anomaly.methods.intensity import IntensityThreshold
 
     return IntensityThreshold(equalise=True)
 
 
-def _autoencoder(shop: Workshop) -> nn.Module:
+def _autoencoder(trainer: Trainer) -> nn.Module:
     from anomaly.methods.autoencoder import Autoencoder
     from anomaly.networks import SliceWise
 
-    network = Autoencoder(channels=shop.effort.channels)
-    shop.fit(network, network.parameters(), size=shop.effort.window, steps=shop.effort.steps, what="autoencoder")
+    network = Autoencoder(channels=trainer.settings.channels)
+    trainer.fit(
+        network, network.parameters(), size=trainer.settings.window, steps=trainer.settings.steps, what="autoencoder"
+    )
     return SliceWise(network)
 
 
-def _denoising(shop: Workshop) -> nn.Module:
+def _denoising(trainer: Trainer) -> nn.Module:
     from anomaly.methods.denoising import DenoisingAutoencoder
     from anomaly.networks import SliceWise
 
-    network = DenoisingAutoencoder(features=shop.effort.features)
-    steps = shop.effort.steps
-    shop.fit(network, network.parameters(), size=shop.effort.window, steps=steps, what="denoising autoencoder")
+    network = DenoisingAutoencoder(features=trainer.settings.features)
+    steps = trainer.settings.steps
+    trainer.fit(network, network.parameters(), size=trainer.settings.window, steps=steps, what="denoising autoencoder")
     return SliceWise(network)
 
 
-def _anogan(shop: Workshop) -> nn.Module:
+def _anogan(trainer: Trainer) -> nn.Module:
     from anomaly.methods.anogan import AnoGan
     from anomaly.networks import SliceWise
 
-    method = AnoGan(shop.gan(), iterations=shop.effort.iterations, overlap=shop.effort.overlap)
+    method = AnoGan(trainer.gan(), iterations=trainer.settings.iterations, overlap=trainer.settings.overlap)
     return SliceWise(method)
 
 
-def _fanogan(shop: Workshop) -> nn.Module:
+def _fanogan(trainer: Trainer) -> nn.Module:
     from anomaly.methods.fanogan import FastAnoGan
     from anomaly.networks import SliceWise
 
-    effort = shop.effort
-    method = FastAnoGan(shop.gan(), channels=effort.gan_channels, overlap=effort.overlap)
+    settings = trainer.settings
+    method = FastAnoGan(trainer.gan(), channels=settings.gan_channels, overlap=settings.overlap)
     weights = method.encoder.parameters()
-    shop.fit(method, weights, size=effort.patch, steps=effort.encoder_steps, what="f-AnoGAN's encoder", rate=5e-4)
+    trainer.fit(
+        method, weights, size=settings.patch, steps=settings.encoder_steps, what="f-AnoGAN's encoder", rate=5e-4
+    )
     return SliceWise(method)
 
 
-def _inpainting(shop: Workshop) -> nn.Module:
+def _inpainting(trainer: Trainer) -> nn.Module:
     from anomaly.methods.inpainting import SemanticInpainting
     from anomaly.networks import SliceWise
 
-    method = SemanticInpainting(shop.gan(), iterations=shop.effort.iterations, overlap=shop.effort.overlap)
+    method = SemanticInpainting(trainer.gan(), iterations=trainer.settings.iterations, overlap=trainer.settings.overlap)
     return SliceWise(method)
 
 
-def _proxyano(shop: Workshop) -> nn.Module:
+def _proxyano(trainer: Trainer) -> nn.Module:
     import torch
 
     from anomaly.methods.proxyano import ProxyAno, ProxyAnoTrainer
     from anomaly.networks import SliceDiscriminator, SliceWise
 
-    effort = shop.effort
-    network = ProxyAno(channels=effort.channels[1:], features=effort.features).to(shop.device)
-    judge = SliceDiscriminator(spatial_dims=2).to(shop.device)
-    trainer = ProxyAnoTrainer(
-        device=shop.device,
+    settings = trainer.settings
+    network = ProxyAno(channels=settings.channels[1:], features=settings.features).to(trainer.device)
+    judge = SliceDiscriminator(spatial_dims=2).to(trainer.device)
+    engine = ProxyAnoTrainer(
+        device=trainer.device,
         max_epochs=1,
-        train_data_loader=shop.loader(effort.window, effort.steps, proxies=True),
+        train_data_loader=trainer.loader(settings.window, settings.steps, proxies=True),
         network=network,
         optimizer=torch.optim.Adam(network.parameters(), 1e-3),
         discriminator=judge,
         d_optimizer=torch.optim.Adam(judge.parameters(), 2e-4, (0.5, 0.99)),
         decollate=False,
     )
-    shop.run(trainer, "ProxyAno")
+    trainer.run(engine, "ProxyAno")
     return SliceWise(network)
 
 
-def _patchcore(shop: Workshop) -> nn.Module:
+def _patchcore(trainer: Trainer) -> nn.Module:
     from anomaly.methods.patchcore import PatchCore
 
-    generator: Any = _network_of(shop.twin()).generator
+    generator: Any = _network_of(trainer.twin()).generator
     stride = 2 if generator.halved == 3 else 1
-    method = PatchCore(generator.encoder, slice_stride=stride, size=shop.effort.bank).to(shop.device)
-    volumes = (volume["image"].as_tensor()[None].to(shop.device) for volume in shop.cohort.volumes("training"))
-    method.fill(volumes, seed=shop.seed)
+    method = PatchCore(generator.encoder, slice_stride=stride, size=trainer.settings.bank).to(trainer.device)
+    volumes = (volume["image"].as_tensor()[None].to(trainer.device) for volume in trainer.cohort.volumes("training"))
+    method.fill(volumes, seed=trainer.seed)
     return method
 
 
-def _reverse_distillation(shop: Workshop) -> nn.Module:
+def _reverse_distillation(trainer: Trainer) -> nn.Module:
     from anomaly.methods.reverse_distillation import ReverseDistillation
     from anomaly.networks import SliceWise, load_medicalnet, medicalnet_encoder, save_medicalnet
 
-    twin: Any = _network_of(shop.twin())
-    kept = shop.folder / "encoder.pth"
+    twin: Any = _network_of(trainer.twin())
+    kept = trainer.folder / "encoder.pth"
     save_medicalnet(twin.generator.encoder, kept)
     teacher = medicalnet_encoder(10, spatial_dims=2)
     load_medicalnet(teacher, kept)  # 3-D kernels, summed along the slices
     network = ReverseDistillation(teacher)
     weights = [*network.bottleneck.parameters(), *network.student.parameters()]
-    shop.fit(network, weights, size=shop.effort.window, steps=shop.effort.steps, what="reverse distillation")
+    trainer.fit(
+        network, weights, size=trainer.settings.window, steps=trainer.settings.steps, what="reverse distillation"
+    )
     return SliceWise(network)
 
 
-def _healthy_twin(shop: Workshop) -> nn.Module:
-    return _network_of(shop.twin())
+def _healthy_twin(trainer: Trainer) -> nn.Module:
+    return _network_of(trainer.twin())
 
 
-def _whose_twin(shop: Workshop) -> str:
+def _whose_twin(trainer: Trainer) -> str:
     """Which bundle HealthyTwin is, for the title."""
     from anomaly.bundle import load_metadata
 
-    if shop.bundle is None:
+    if trainer.bundle is None:
         return TRAINED_HERE
-    metadata = load_metadata(shop.bundle)
-    return printable(f"{metadata.get('name', shop.bundle.name)} {metadata.get('version', '')}".strip())
+    metadata = load_metadata(trainer.bundle)
+    return printable(f"{metadata.get('name', trainer.bundle.name)} {metadata.get('version', '')}".strip())
 
 
 def _network_of(bundle: Path) -> Any:

@@ -10,14 +10,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.benchmark.effort import QUICK, Effort
+from pipelines.benchmark.settings import QUICK, Settings
 from pipelines.machine.files import printable, writable_folder, write_whole
 from pipelines.problems import CommandError, causes, one_line
 
 if TYPE_CHECKING:
     from pipelines.benchmark.cohort import Cohort
     from pipelines.benchmark.record import BenchmarkRecord, MethodRun
-    from pipelines.benchmark.workshop import Workshop
+    from pipelines.benchmark.trainer import Trainer
 
 _VERSION = 2  # of what a run means: raise it where a method or a measure changes, and old runs are made again
 _SHOWN = 5  # cases side by side
@@ -28,7 +28,7 @@ def benchmark(
     output: Path,
     *,
     methods: Sequence[str] = (),
-    effort: Effort = QUICK,
+    settings: Settings = QUICK,
     device: str | None = None,
     seed: int = 0,
     bundle: Path | None = None,
@@ -46,12 +46,12 @@ def benchmark(
         datalist: healthy scans under "training" (and "validation"), labelled ones under `section`.
         output: folder for `leaderboard.{json,csv,md,html}`; the methods' own files go to `methods/`.
         methods: names out of `METHODS`; none: all whose packages are installed.
-        effort: how hard the methods are trained.
+        settings: how hard the methods are trained.
         device: where; None: CUDA where there is one.
         seed: of trainings and bootstrap.
         bundle: a HealthyTwin bundle that is taken as it is, with its preparation for all; None: it is trained.
         margin: mm below the surface that are left out of every score map: the skull, where there is one.
-        box_key: name of an organ's box in the datalist, outside which nothing is measured; see `examine`.
+        box_key: name of an organ's box in the datalist, outside which nothing is measured; see `measure`.
         backbone: a timm checkpoint for methods with a backbone of photographs; None: their backbone is random.
         section: of the datalist, to measure on.
         resamples: of the bootstrap.
@@ -63,11 +63,11 @@ def benchmark(
     """
     import torch
 
-    from pipelines.benchmark import leaderboard, page, store
+    from pipelines.benchmark import leaderboard, page, saved_runs
     from pipelines.benchmark.cohort import gather_cohort
     from pipelines.benchmark.methods import METHODS
     from pipelines.benchmark.record import BenchmarkRecord, MethodRun
-    from pipelines.benchmark.workshop import Workshop
+    from pipelines.benchmark.trainer import Trainer
     from pipelines.machine.provenance import provenance
     from pipelines.terminal.quiet import without_chatter
 
@@ -85,9 +85,9 @@ def benchmark(
         msg = f"{datalist}: no test case has a box {box_key!r}"
         raise CommandError(msg)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    shop = Workshop(
+    trainer = Trainer(
         cohort,
-        effort,
+        settings,
         where,
         shared,
         seed=seed,
@@ -96,23 +96,23 @@ def benchmark(
         box_key=box_key,
         backbone=backbone,
     )
-    keys = {of_twin: _key(shop, of_twin=of_twin) for of_twin in (False, True)}
+    keys = {of_twin: _key(trainer, of_twin=of_twin) for of_twin in (False, True)}
     results = {}
     for name in names:
         folder = writable_folder(output / "methods" / name)
         key = keys[METHODS[name].of_twin]
         made_of = METHODS[name].made_of
-        made = None if made_of is None else made_of(shop)
+        made = None if made_of is None else made_of(trainer)
         own_key = f"{name}-{key}" if made is None else f"{name}-{key}-{_short_hash(made)}"
-        kept = store.load(folder, own_key)
+        kept = saved_runs.load(folder, own_key)
         with without_chatter():
-            results[name] = kept or _attempt(name, shop, folder, MethodRun(key=own_key, made_of=made))
+            results[name] = kept or _attempt(name, trainer, folder, MethodRun(key=own_key, made_of=made))
     rows = leaderboard.rank({name: result[:2] for name, result in results.items()}, resamples=resamples, seed=seed)
     measured = next((cases for _, cases, _ in results.values() if cases), [])
     record = BenchmarkRecord(
         datalist=printable(datalist),
         output=printable(output),
-        effort=asdict(effort),
+        effort=asdict(settings),
         seed=seed,
         margin=margin,
         box_key=box_key,
@@ -135,41 +135,43 @@ def benchmark(
     return record
 
 
-def _attempt(name: str, shop: Workshop, folder: Path, begun: MethodRun) -> tuple[MethodRun, list[Any], dict[str, Any]]:
+def _attempt(
+    name: str, trainer: Trainer, folder: Path, begun: MethodRun
+) -> tuple[MethodRun, list[Any], dict[str, Any]]:
     """Run one method; whatever goes wrong in it stays in its row."""
-    from pipelines.benchmark import store
+    from pipelines.benchmark import saved_runs
 
     try:
-        run, cases, pictures = _run(name, shop, folder, begun)
+        run, cases, pictures = _run(name, trainer, folder, begun)
     except Exception as error:
         reason = printable(one_line([*causes(error)][-1]))
         return begun.model_copy(update={"error": reason}), [], {}
-    store.save(folder, run, cases, pictures)
+    saved_runs.save(folder, run, cases, pictures)
     return run, cases, pictures
 
 
-def _run(name: str, shop: Workshop, folder: Path, begun: MethodRun) -> tuple[MethodRun, list[Any], dict[str, Any]]:
+def _run(name: str, trainer: Trainer, folder: Path, begun: MethodRun) -> tuple[MethodRun, list[Any], dict[str, Any]]:
     import numpy as np
     import torch
     from monai.utils import set_determinism
 
-    from pipelines.benchmark.measure import PostProcessed, calibrate_method, examine, timed
+    from pipelines.benchmark.measure import PostProcessed, calibrate_method, measure, timed
     from pipelines.benchmark.methods import METHODS
     from pipelines.benchmark.record import MethodRun
-    from pipelines.benchmark.workshop import parameters_of
-    from pipelines.machine.peak import watching
+    from pipelines.benchmark.trainer import parameters_of
+    from pipelines.machine.peak_memory import watching
 
-    cohort, device = shop.cohort, shop.device
-    shop.shared.clear()
-    shop.earlier.clear()
-    set_determinism(shop.seed)
+    cohort, device = trainer.cohort, trainer.device
+    trainer.shared.clear()
+    trainer.earlier.clear()
+    set_determinism(trainer.seed)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     with watching() as peak:
-        method, training = timed(METHODS[name].fit, shop)
-        network = PostProcessed(method, spacing=cohort.spacing, margin=shop.margin).to(device).eval()
+        method, training = timed(METHODS[name].fit, trainer)
+        network = PostProcessed(method, spacing=cohort.spacing, margin=trainer.margin).to(device).eval()
         calibration, calibrating = timed(calibrate_method, network, cohort, folder, device)
-        found = examine(network, cohort, calibration, device, shown=shown_cases(cohort), box_key=shop.box_key)
+        found = measure(network, cohort, calibration, device, shown=shown_cases(cohort), box_key=trainer.box_key)
     if not found.cases:
         msg = "no test scan could be read"
         raise CommandError(msg)
@@ -177,8 +179,8 @@ def _run(name: str, shop: Workshop, folder: Path, begun: MethodRun) -> tuple[Met
     run = MethodRun(
         key=begun.key,
         made_of=begun.made_of,
-        training_seconds=round(training + sum(shop.earlier.values()), 2),
-        shared_seconds=round(sum(shop.shared.values()), 2),
+        training_seconds=round(training + sum(trainer.earlier.values()), 2),
+        shared_seconds=round(sum(trainer.shared.values()), 2),
         calibration_seconds=round(calibrating, 2),
         seconds_per_volume=round(sum(found.seconds) / len(found.seconds), 4),
         cpu_seconds_per_volume=None if device.type == "cuda" else round(sum(found.cpu_seconds) / len(found.seconds), 4),
@@ -199,19 +201,19 @@ def shown_cases(cohort: Cohort) -> list[str]:
     return [names[round(index * (len(names) - 1) / max(1, count - 1))] for index in range(count)]
 
 
-def _key(shop: Workshop, *, of_twin: bool) -> str:
+def _key(trainer: Trainer, *, of_twin: bool) -> str:
     """A short hash of all that decides a run: the division, the test cases, the preparation, the settings."""
-    cohort, bundle = shop.cohort, shop.bundle if of_twin else None
+    cohort, bundle = trainer.cohort, trainer.bundle if of_twin else None
     parts = [
         _VERSION,
         json.loads(cohort.listed.read_text()),
         list(cohort.test),
         list(cohort.prepare),
-        asdict(shop.effort),
-        shop.seed,
-        shop.margin,
+        asdict(trainer.settings),
+        trainer.seed,
+        trainer.margin,
         None if bundle is None else (bundle / "models" / "calibration.json").read_text(),
-        *([] if shop.box_key is None else [shop.box_key]),
+        *([] if trainer.box_key is None else [trainer.box_key]),
     ]
     return _short_hash(json.dumps(parts, sort_keys=True, default=str))
 

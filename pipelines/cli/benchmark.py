@@ -49,8 +49,8 @@ def benchmark(
         debug=debug,
         when_stopped=lambda: "methods that are done are kept; the same command goes on with the next",
     ):
-        from pipelines.benchmark.effort import FULL, QUICK
         from pipelines.benchmark.run import benchmark as run_benchmark
+        from pipelines.benchmark.settings import FULL, QUICK
         from pipelines.bundles import find_bundle
 
         names = [name.strip() for name in methods.split(",") if name.strip()]
@@ -58,7 +58,7 @@ def benchmark(
             datalist,
             output,
             methods=names,
-            effort=QUICK if quick else FULL,
+            settings=QUICK if quick else FULL,
             device=device,
             seed=seed,
             bundle=None if bundle is None else find_bundle(bundle),

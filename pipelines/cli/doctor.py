@@ -14,9 +14,9 @@ def doctor(
 ) -> None:
     """Check what is installed here: packages, GPU, DICOM decoders, folders, bundles; and say what to mend and how."""
     with guarded(as_json=as_json, debug=debug):
-        from pipelines.doctor import examine
+        from pipelines.doctor import diagnose
 
-        record = examine()
+        record = diagnose()
     if as_json:
         typer.echo(record.model_dump_json(indent=2))
     else:

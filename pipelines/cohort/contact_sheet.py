@@ -13,20 +13,20 @@ from pipelines.report.page import render
 from pipelines.report.slices import View
 
 if TYPE_CHECKING:
-    from data_prep.cohort.store import Store
+    from data_prep.cohort.cache import Cache
     from pipelines.cohort.record import PrepareRecord, ScanRecord
 
 _PLACES = (0.35, 0.5, 0.65)  # along the slices
 _HEIGHT = 150  # pixels
 
 
-def write_contact_sheet(path: Path, run: PrepareRecord, store: Store) -> Path:
+def write_contact_sheet(path: Path, run: PrepareRecord, cache: Cache) -> Path:
     """Write the page: no network; a small script makes `exclude.txt` from the boxes that are ticked.
 
     Args:
         path: the HTML file, in the folder that the images of `run` are in.
         run: what was prepared.
-        store: keeps the pictures.
+        cache: keeps the pictures.
     """
     scans = [scan for scan in run.scans if scan.status == "prepared"]
     html = render(
@@ -35,7 +35,7 @@ def write_contact_sheet(path: Path, run: PrepareRecord, store: Store) -> Path:
         sections={
             name: [scan for scan in scans if scan.section == name] for name in ("training", "validation", "test")
         },
-        pictures={scan.name: _picture(path.parent, scan, store) for scan in scans},
+        pictures={scan.name: _picture(path.parent, scan, cache) for scan in scans},
         others=[_public(scan) for scan in run.scans if scan.status != "prepared"],
         excluded=[scan.name for scan in run.scans if scan.code == "EXCLUDED"],
         patients=len({scan.patient for scan in scans}),
@@ -47,12 +47,12 @@ def _public(scan: ScanRecord) -> ScanRecord:
     return scan.model_copy(update={"reason": without_folders(scan.reason)})
 
 
-def _picture(folder: Path, scan: ScanRecord, store: Store) -> bytes:
+def _picture(folder: Path, scan: ScanRecord, cache: Cache) -> bytes:
     """Three slices side by side as a PNG, made once for each content."""
     image, label = folder / scan.image, folder / scan.label if scan.label else None
     status = [(part.stat().st_ino, part.stat().st_mtime_ns, part.stat().st_size) for part in (image, label) if part]
-    return store.keep(
-        store.key("picture", 1, status), ".png", lambda target: target.write_bytes(_drawn(image, label))
+    return cache.keep(
+        cache.key("picture", 1, status), ".png", lambda target: target.write_bytes(_drawn(image, label))
     ).read_bytes()
 
 

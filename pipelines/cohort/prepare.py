@@ -56,9 +56,9 @@ def prepare(
         CommandError: a tool is missing, the output cannot be written, a name to exclude does not occur.
         InputError: a source cannot be understood, or LEAKAGE.
     """
+    from data_prep.cohort.cache import Cache
     from data_prep.cohort.prepared import Preparer
     from data_prep.cohort.steps import ToolError
-    from data_prep.cohort.store import Store
 
     started = time.perf_counter()
     try:
@@ -72,7 +72,7 @@ def prepare(
     if not scans:
         return run
     writable_folder(output)
-    preparer = Preparer(Store(output / ".store"), steps, allow_gaps=allow_gaps)
+    preparer = Preparer(Cache(output / ".store"), steps, allow_gaps=allow_gaps)
     ready = _prepare_all(run, preparer, _wanted(run, scans, exclude))
     ready = _without_duplicates(run, ready)
     _divide(run, preparer, ready, shares=shares, seed=seed)
@@ -171,9 +171,9 @@ def _divide(
     run: PrepareRecord, preparer: Preparer, ready: list[Prepared], *, shares: tuple[float, float, float], seed: int
 ) -> None:
     """Draw sections, put the files under their names, and check the whole for leakage."""
+    from data_prep.cohort.cache import place
     from data_prep.cohort.leakage import Entry, check_leakage
     from data_prep.cohort.split import draw_sections
-    from data_prep.cohort.store import place
 
     sections = draw_sections(
         [one.scan for one in ready], (one.scan.name for one in ready if one.ill), shares=shares, seed=seed
@@ -255,7 +255,7 @@ def _finish(run: PrepareRecord, preparer: Preparer, ready: list[Prepared], *, st
     for path in _placed_before(folder) - placed:
         (folder / path).unlink(missing_ok=True)
     run.datalist = str(write_whole(folder / "dataset.json", json.dumps(datalist(run, ready), indent=1) + "\n"))
-    run.contact_sheet = str(write_contact_sheet(folder / "contact_sheet.html", run, preparer.store))
+    run.contact_sheet = str(write_contact_sheet(folder / "contact_sheet.html", run, preparer.cache))
     run.seconds = round(time.perf_counter() - started, 3)
     write_whole(folder / "prepare.json", run.model_dump_json(indent=2) + "\n")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.machine.files import printable
 from pipelines.problems import causes, one_line
 from pipelines.record import CaseRecord
-from pipelines.report.result import Result, spare_views
+from pipelines.report.result import Result, spare_volumes
 
 if TYPE_CHECKING:
     from anomaly import Detector, Examination
@@ -23,7 +23,7 @@ def examine_all(
     out_dir: Path,
     *,
     pictures: bool = True,
-    views: bool = False,
+    volumes: bool = False,
     truths: bool = False,
     allow_gaps: bool = False,
     on_case: Callable[[str], None] = lambda _: None,
@@ -35,7 +35,7 @@ def examine_all(
         cases: what to examine.
         out_dir: a folder that is there.
         pictures: draw the most abnormal slices.
-        views: keep volumes for the viewer, of the 20 cases with the highest scores.
+        volumes: keep volumes for the viewer, of the 20 cases with the highest scores.
         truths: compare with the case's label where it has one.
         allow_gaps: read DICOM volumes in which whole slices are missing.
         on_case: called with the name of each case before it is begun.
@@ -47,13 +47,13 @@ def examine_all(
         exam = detector.examine(volume, case=case.name)
         paths = write_examination(exam, volume.affine, out_dir)
         outputs = {kind: path.name for kind, path in paths.items()}
-        return summarise(case, volume, exam, outputs=outputs, pictures=pictures, views=views, truths=truths)
+        return summarise(case, volume, exam, outputs=outputs, pictures=pictures, volumes=volumes, truths=truths)
 
     results: list[Result] = []
     for case in cases:
         on_case(case.name)
         results.append(safely(case, work))
-        spare_views(results)
+        spare_volumes(results)
     return results
 
 
@@ -65,12 +65,12 @@ def summarise(
     outputs: dict[str, str],
     pictures: bool,
     truths: bool,
-    views: bool = False,
+    volumes: bool = False,
 ) -> Result:
     """The `Result` of an examined case; `seconds` is left at 0."""
     from pipelines.report.picture import draw
     from pipelines.report.truth import compare, load_truth
-    from pipelines.report.volumes import make_views
+    from pipelines.report.volumes import make_volumes
 
     truth = load_truth(case.label, volume) if truths and case.label else None
     finding = exam.finding
@@ -91,7 +91,7 @@ def summarise(
         record=record,
         finding=finding,
         picture=draw(volume, exam, truth=truth) if pictures else None,
-        views=make_views(volume, exam) if views else None,
+        volumes=make_volumes(volume, exam) if volumes else None,
     )
 
 

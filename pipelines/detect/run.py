@@ -82,7 +82,7 @@ def run_cases(
             cases,
             Path(run.output),
             pictures=pictures,
-            views=pictures and find_scripts() is not None,
+            volumes=pictures and find_scripts() is not None,
             truths=truths,
             allow_gaps=allow_gaps,
             on_case=begin,

@@ -16,7 +16,7 @@ from pipelines.machine.provenance import provenance
 from pipelines.outputs.table import result_files
 from pipelines.problems import CommandError
 from pipelines.record import CaseRecord, RunRecord
-from pipelines.report.result import Result, spare_views
+from pipelines.report.result import Result, spare_volumes
 from pipelines.report.viewer import find_scripts
 from pipelines.terminal.progress import progress, waiting
 from pipelines.terminal.quiet import without_chatter
@@ -58,11 +58,11 @@ def evaluate(
     run.metrics = _run_bundle(config, datalist, output, section=section, total=len(cases))
     failed = {row["case"]: row["reason"] for row in run.metrics.get("failed", [])}
     with progress(len(cases), "drawing" if report else "reading results") as begin:
-        views, results = report and find_scripts() is not None, list[Result]()
+        volumes, results = report and find_scripts() is not None, list[Result]()
         for case in cases:
             begin(case.name)
-            results.append(_result(case, output, failed, pictures=report, views=views))
-            spare_views(results)
+            results.append(_result(case, output, failed, pictures=report, volumes=volumes))
+            spare_volumes(results)
     describe(run, results)
     return finish(run, results, started=started, title=f"Evaluation: {section}" if report else None)
 
@@ -102,16 +102,16 @@ def _name(batch: Any) -> str:
     return str(name if isinstance(name, str) else name[0])
 
 
-def _result(case: Case, output: Path, failed: dict[str, str], *, pictures: bool, views: bool) -> Result:
+def _result(case: Case, output: Path, failed: dict[str, str], *, pictures: bool, volumes: bool) -> Result:
     """What the bundle wrote for a case."""
     if case.name in failed:
         reason = failed[case.name]
         code = reason.rsplit("[", 1)[-1].removesuffix("]") if reason.endswith("]") else "FAILED"
         return Result(record=CaseRecord.failed(case.name, str(case.image), code=code, reason=reason))
-    return safely(case, lambda case: _written(case, output, pictures=pictures, views=views))
+    return safely(case, lambda case: _written(case, output, pictures=pictures, volumes=volumes))
 
 
-def _written(case: Case, output: Path, *, pictures: bool, views: bool) -> Result:
+def _written(case: Case, output: Path, *, pictures: bool, volumes: bool) -> Result:
     import nibabel as nib
     import numpy as np
 
@@ -125,4 +125,4 @@ def _written(case: Case, output: Path, *, pictures: bool, views: bool) -> Result
         score=np.asarray(nib.load(output / outputs["score"]).dataobj, dtype=np.float32),  # type: ignore[attr-defined]
     )
     volume = read_volume(case.image)
-    return summarise(case, volume, exam, outputs=outputs, pictures=pictures, views=views, truths=True)
+    return summarise(case, volume, exam, outputs=outputs, pictures=pictures, volumes=volumes, truths=True)

@@ -15,7 +15,7 @@ import typer
 from pipelines.bundles import find_bundle
 from pipelines.cli.guard import guarded
 from pipelines.cli.options import Debug
-from pipelines.figures.peer_features import HEALTHY, Examined, gather
+from pipelines.figures.peer_features import HEALTHY, PlantedScan, gather
 from pipelines.machine.files import printable, writable_folder, write_whole
 from pipelines.machine.provenance import provenance
 from pipelines.problems import CommandError
@@ -45,12 +45,12 @@ class Told:
     places: np.ndarray
 
 
-def ours(method: PatchCore, examined: Sequence[Examined]) -> list[Told]:
+def ours(method: PatchCore, scans: Sequence[PlantedScan]) -> list[Told]:
     """What our PatchCore says: its map, and the score that all methods of a benchmark have."""
     from anomaly.scoring import image_score
 
     told = []
-    for one in examined:
+    for one in scans:
         score, body = method.judge(one.maps, one.image)["score"][0, 0].numpy(), one.body
         slices = [image_score(score[..., level], body[..., level]) for level in one.levels]
         told.append(Told(slices=slices, voxels=score[body], places=method.distances(method.flat(one.maps)).numpy()))
@@ -69,12 +69,12 @@ def their_model(features: Tensor, *, ratio: float, seed: int) -> Any:
     return model
 
 
-def theirs(model: Any, stride: list[int], examined: Sequence[Examined]) -> list[Told]:
+def theirs(model: Any, stride: list[int], scans: Sequence[PlantedScan]) -> list[Told]:
     """What anomalib's model says by its public methods: nearest neighbours, weighted score of an image, map."""
     from anomaly.networks.shapes import crop_as, pad_to_multiple
 
     told = []
-    for one in examined:
+    for one in scans:
         slices = one.maps[0].movedim(-1, 0)  # (k, channels, *places): a batch of slices, as it takes them
         embedding = model.reshape_embedding(slices)
         distances, nearest = (part.reshape(len(slices), -1) for part in model.nearest_neighbors(embedding, 1))
@@ -88,7 +88,7 @@ def theirs(model: Any, stride: list[int], examined: Sequence[Examined]) -> list[
 
 
 def compare(
-    method: PatchCore, features: Tensor, examined: Sequence[Examined], *, ratio: float, seed: int
+    method: PatchCore, features: Tensor, scans: Sequence[PlantedScan], *, ratio: float, seed: int
 ) -> dict[str, Any]:
     """AUROC of slices and voxels by both, ours less theirs, and how alike the distances are.
 
@@ -102,13 +102,13 @@ def compare(
     lent.bank.copy_(model.memory_bank)
     lent.scale.copy_(filled.scale)
     told = {
-        "healthytwin": ours(filled, examined),
-        "anomalib": theirs(model, method.stride, examined),
-        "healthytwin_on_anomalibs_bank": ours(lent, examined),
+        "healthytwin": ours(filled, scans),
+        "anomalib": theirs(model, method.stride, scans),
+        "healthytwin_on_anomalibs_bank": ours(lent, scans),
     }
     groups = {}
-    for group in dict.fromkeys(one.planted for one in examined if one.planted != HEALTHY):
-        figures = {name: aurocs(examined, answers, group) for name, answers in told.items()}
+    for group in dict.fromkeys(one.planted for one in scans if one.planted != HEALTHY):
+        figures = {name: aurocs(scans, answers, group) for name, answers in told.items()}
         groups[group] = {**figures, "difference": _difference(figures["healthytwin"], figures["anomalib"])}
     places = {name: np.concatenate([one.places for one in answers]) for name, answers in told.items()}
     return {
@@ -121,7 +121,7 @@ def compare(
     }
 
 
-def aurocs(examined: Sequence[Examined], told: Sequence[Told], group: str) -> Figures:
+def aurocs(scans: Sequence[PlantedScan], told: Sequence[Told], group: str) -> Figures:
     """AUROC of slices and of the body's voxels, on the healthy volumes and those of one group.
 
     A slice of a planted volume in which nothing was planted is left out: the encoder sees its neighbours.
@@ -130,7 +130,7 @@ def aurocs(examined: Sequence[Examined], told: Sequence[Told], group: str) -> Fi
 
     slices: list[tuple[bool, float]] = []
     voxels: list[tuple[np.ndarray, np.ndarray]] = []
-    for one, answer in zip(examined, told, strict=True):
+    for one, answer in zip(scans, told, strict=True):
         if one.planted in (HEALTHY, group):
             ill = [bool(one.truth[..., level].any()) for level in one.levels]
             rows = zip(ill, answer.slices, strict=True)
@@ -195,11 +195,11 @@ def peer_anomalib(
             raise CommandError(str(error)) from error
         root = find_bundle(bundle)
         with without_chatter():
-            method, features, examined = gather(root, data)
+            method, features, scans = gather(root, data)
             settings = [(ratio, seed) for ratio in _RATIOS for seed in range(seeds)]
-            runs = [compare(method, features, examined, ratio=ratio, seed=seed) for ratio, seed in settings]
-        ill = [(one.planted, bool(one.truth[..., level].any())) for one in examined for level in one.levels]
-        groups = dict.fromkeys(one.planted for one in examined)
+            runs = [compare(method, features, scans, ratio=ratio, seed=seed) for ratio, seed in settings]
+        ill = [(one.planted, bool(one.truth[..., level].any())) for one in scans for level in one.levels]
+        groups = dict.fromkeys(one.planted for one in scans)
         rows = summary(runs)
         result = {
             "provenance": provenance(),

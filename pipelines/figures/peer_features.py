@@ -21,7 +21,7 @@ _MOST = 60  # features of each healthy run, drawn at random
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examined:
+class PlantedScan:
     """A volume and its features.
 
     Args:
@@ -49,7 +49,7 @@ class Examined:
         return np.flatnonzero(self.body.mean(axis=(0, 1)) >= LEAST_BODY).tolist()
 
 
-def gather(bundle: Path, data: Path) -> tuple[PatchCore, Tensor, list[Examined]]:
+def gather(bundle: Path, data: Path) -> tuple[PatchCore, Tensor, list[PlantedScan]]:
     """Our PatchCore with an empty bank, healthy features to fill it with, and the volumes to examine.
 
     The bundle's own steps prepare the scans. Each validation run comes as it is, with the bundle's held-out families
@@ -80,7 +80,7 @@ def gather(bundle: Path, data: Path) -> tuple[PatchCore, Tensor, list[Examined]]
     network: Any = load_detector(bundle, device="cpu").network
     method = PatchCore(network.generator.encoder)
     training, validation = (list_runs(data, section) for section in ("training", "validation"))
-    draws, features, examined = torch.Generator().manual_seed(0), [], []
+    draws, features, scans = torch.Generator().manual_seed(0), [], []
     with progress(len(training) + len(validation), "features") as begin:
         for run in training:
             begin(run["case"])
@@ -93,8 +93,8 @@ def gather(bundle: Path, data: Path) -> tuple[PatchCore, Tensor, list[Examined]]
             versions = {HEALTHY: nothing, **{name: plant(dict(healthy)) for name, plant in planting.items()}}
             for name, item in versions.items():
                 image, truth = _batch(item["image"]), item["mask"].numpy()[0] > 0
-                examined.append(Examined(planted=name, image=image, truth=truth, maps=method.features(image)))
-    return method, torch.cat(features), examined
+                scans.append(PlantedScan(planted=name, image=image, truth=truth, maps=method.features(image)))
+    return method, torch.cat(features), scans
 
 
 def _batch(image: Tensor) -> Tensor:

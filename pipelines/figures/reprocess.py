@@ -19,8 +19,8 @@ import typer
 from pipelines.bundles import find_bundle
 from pipelines.cli.guard import guarded
 from pipelines.cli.options import Debug
+from pipelines.figures.process_tree import TreeMemory
 from pipelines.figures.rerun import COMMAND
-from pipelines.figures.tree_memory import TreeMemory
 from pipelines.machine.files import writable_folder, write_whole
 from pipelines.machine.provenance import provenance
 from pipelines.problems import CommandError

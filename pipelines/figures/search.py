@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.benchmark.effort import FULL, QUICK, Effort
+from pipelines.benchmark.settings import FULL, QUICK, Settings
 from pipelines.bundles import find_bundle, load
 from pipelines.cli.guard import guarded
 from pipelines.cli.options import Debug
@@ -22,17 +22,17 @@ from pipelines.problems import CommandError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-EFFORTS = (QUICK, FULL)
+SETTINGS = (QUICK, FULL)
 _REPEATS = 5  # of HealthyTwin; a search is too long to be done twice
 
 
-def searching(effort: Effort) -> nn.Module:
-    """AnoGAN as a benchmark of this effort makes it, but for its training, which its time does not depend on."""
+def searching(settings: Settings) -> nn.Module:
+    """AnoGAN as a benchmark with these settings makes it, but for its training, which its time does not depend on."""
     from anomaly.methods.anogan import AnoGan
     from anomaly.networks import LatentGan, SliceWise
 
-    gan = LatentGan(patch=effort.patch, latent=effort.latent, channels=effort.gan_channels)
-    return SliceWise(AnoGan(gan, iterations=effort.iterations, overlap=effort.overlap))
+    gan = LatentGan(patch=settings.patch, latent=settings.latent, channels=settings.gan_channels)
+    return SliceWise(AnoGan(gan, iterations=settings.iterations, overlap=settings.overlap))
 
 
 def seconds_of(network: nn.Module, image: Tensor, *, repeats: int) -> float:
@@ -68,11 +68,11 @@ def bench_search(
         seconds_of(detector.network, image, repeats=1)  # warms up
         twin = seconds_of(detector.network, image, repeats=_REPEATS)
         rows: list[dict[str, Any]] = []
-        for effort in EFFORTS:
-            seconds_of(searching(replace(effort, iterations=1)), image, repeats=1)  # warms up
-            rows.append(row_of(effort, seconds_of(searching(effort), image, repeats=1), twin))
+        for settings in SETTINGS:
+            seconds_of(searching(replace(settings, iterations=1)), image, repeats=1)  # warms up
+            rows.append(row_of(settings, seconds_of(searching(settings), image, repeats=1), twin))
             typer.echo(
-                f"AnoGAN, {effort.name}: {rows[-1]['seconds']:.1f} s, {rows[-1]['over_healthy_twin']:,.0f} times"
+                f"AnoGAN, {settings.name}: {rows[-1]['seconds']:.1f} s, {rows[-1]['over_healthy_twin']:,.0f} times"
             )
         result = {
             "provenance": provenance(),
@@ -87,13 +87,13 @@ def bench_search(
     typer.echo(f"HealthyTwin: {twin:.3f} s; written to {output}")
 
 
-def row_of(effort: Effort, seconds: float, twin: float) -> dict[str, Any]:
+def row_of(settings: Settings, seconds: float, twin: float) -> dict[str, Any]:
     """What is told of one setting of AnoGAN."""
     return {
-        "setting": effort.name,
-        "iterations": effort.iterations,
-        "overlap": effort.overlap,
-        "gan_channels": list(effort.gan_channels),
+        "setting": settings.name,
+        "iterations": settings.iterations,
+        "overlap": settings.overlap,
+        "gan_channels": list(settings.gan_channels),
         "seconds": round(seconds, 2),
         "over_healthy_twin": round(seconds / twin, 1),
     }

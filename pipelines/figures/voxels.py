@@ -14,7 +14,7 @@ import typer
 from pipelines.cli.guard import guarded
 from pipelines.cli.options import Debug
 from pipelines.machine.files import writable_folder, write_whole
-from pipelines.machine.peak import peak_mib
+from pipelines.machine.peak_memory import peak_mib
 from pipelines.machine.provenance import provenance
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from data_prep import Volume
     from data_prep.dicom.geometry import Stack
     from pipelines.outputs.dicom import DicomWriter
-    from pipelines.report.volumes import Views
+    from pipelines.report.volumes import Volumes
 
 NIFTI, DICOM, PNG, JSON = "application/gzip", "application/dicom", "image/png", "application/json"
 
@@ -52,11 +52,11 @@ class Examined:
         return draw(self.volume, self.exam, truth=self.truth)
 
     @cached_property
-    def views(self) -> Views:
+    def volumes(self) -> Volumes:
         """Small volumes for the viewer of a report."""
-        from pipelines.report.volumes import make_views
+        from pipelines.report.volumes import make_volumes
 
-        return make_views(self.volume, self.exam)
+        return make_volumes(self.volume, self.exam)
 
     @cached_property
     def dicom(self) -> DicomWriter | None:
@@ -127,16 +127,20 @@ OUTPUTS = {
         Output(kind="score", ending="_score.nii.gz", media=NIFTI),
         Output(kind="finding", ending=".json", media=JSON),
         Output(kind="picture", ending=".png", media=PNG, rule="picture", make=lambda made: made.picture),
-        Output(kind="view", ending="_view.nii.gz", media=NIFTI, rule="viewer", make=lambda made: made.views.image),
+        Output(kind="view", ending="_view.nii.gz", media=NIFTI, rule="viewer", make=lambda made: made.volumes.image),
         Output(
             kind="view_score",
             ending="_view_score.nii.gz",
             media=NIFTI,
             rule="viewer",
-            make=lambda made: made.views.score,
+            make=lambda made: made.volumes.score,
         ),
         Output(
-            kind="view_twin", ending="_view_twin.nii.gz", media=NIFTI, rule="viewer", make=lambda made: made.views.twin
+            kind="view_twin",
+            ending="_view_twin.nii.gz",
+            media=NIFTI,
+            rule="viewer",
+            make=lambda made: made.volumes.twin,
         ),
         Output(kind="seg", ending="_seg.dcm", media=DICOM, rule="seg", make=_segmentation),
         Output(kind="sr", ending="_sr.dcm", media=DICOM, rule="sr", make=_report),

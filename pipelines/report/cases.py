@@ -41,7 +41,7 @@ def show(results: Sequence[Result], scripts: Scripts | None) -> list[Shown]:
     """
     done = [result for result in results if result.finding is not None]
     viewed = _within(done, scripts.size) if scripts is not None else set()
-    return [_shown(result if index in viewed else replace(result, views=None)) for index, result in enumerate(done)]
+    return [_shown(result if index in viewed else replace(result, volumes=None)) for index, result in enumerate(done)]
 
 
 def verdict(finding: Finding) -> str:
@@ -71,9 +71,9 @@ def _within(results: Sequence[Result], size: int) -> set[int]:
     size += sum(_in_base64(len(result.picture or b"")) for result in results)
     viewed = set()
     for index in sorted(range(len(results)), key=lambda index: -_score(results[index])):
-        views = results[index].views
-        if views is not None and size + _in_base64(views.size) <= _MOST_BYTES:
-            size += _in_base64(views.size)
+        volumes = results[index].volumes
+        if volumes is not None and size + _in_base64(volumes.size) <= _MOST_BYTES:
+            size += _in_base64(volumes.size)
             viewed.add(index)
     return viewed
 

@@ -9,7 +9,7 @@ from pipelines.record import CaseRecord
 
 if TYPE_CHECKING:
     from anomaly import Finding
-    from pipelines.report.volumes import Views
+    from pipelines.report.volumes import Volumes
 
 
 VIEWED = 20  # cases with volumes for the viewer of a report
@@ -23,18 +23,18 @@ class Result:
         record: its line in `run.json`.
         finding: None where it failed.
         picture: a PNG of its most abnormal slices; None where it failed or no report was wanted.
-        views: volumes for the viewer of a report; None where it has none.
+        volumes: volumes for the viewer of a report; None where it has none.
     """
 
     record: CaseRecord
     finding: Finding | None = None
     picture: bytes | None = None
-    views: Views | None = None
+    volumes: Volumes | None = None
 
 
-def spare_views(results: list[Result]) -> None:
+def spare_volumes(results: list[Result]) -> None:
     """Drop the volumes of the lowest score where more than 20 results have some, so that memory stays bounded."""
-    viewed = [index for index, result in enumerate(results) if result.views is not None]
+    viewed = [index for index, result in enumerate(results) if result.volumes is not None]
     if len(viewed) > VIEWED:
         lowest = min(viewed, key=lambda index: results[index].record.score or 0.0)
-        results[lowest] = replace(results[lowest], views=None)
+        results[lowest] = replace(results[lowest], volumes=None)

@@ -31,14 +31,14 @@ def write_report(path: Path, run: RunRecord, results: Sequence[Result], *, title
     Raises:
         CommandError: the viewer's script is another one.
     """
-    scripts = find_scripts() if any(result.views for result in results) else None
+    scripts = find_scripts() if any(result.volumes for result in results) else None
     done = show(results, scripts)
     html = render(
         "report.html.j2",
         title=title,
         run=run,
         done=done,
-        scripts=scripts if any(item.result.views for item in done) else None,
+        scripts=scripts if any(item.result.volumes for item in done) else None,
         failed=[_public(result.record) for result in results if result.record.status == "failed"],
         skipped=[_public(result.record) for result in results if result.record.status == "skipped"],
         first=done[0].result.finding if done else None,

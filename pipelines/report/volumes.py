@@ -20,7 +20,7 @@ _MOST = 400_000  # voxels
 
 
 @dataclass(frozen=True, kw_only=True)
-class Views:
+class Volumes:
     """The volumes of a case as gzipped NIfTI, one byte a voxel.
 
     Args:
@@ -39,7 +39,7 @@ class Views:
         return len(self.image) + len(self.score) + len(self.twin or b"")
 
 
-def make_views(volume: Volume, exam: Examination) -> Views:
+def make_volumes(volume: Volume, exam: Examination) -> Volumes:
     """Average neighbouring voxels until there are at most 400,000; the score's highest is kept instead.
 
     Args:
@@ -57,14 +57,14 @@ def make_views(volume: Volume, exam: Examination) -> Views:
     image = averaged(volume.array)
     low, high = np.percentile(image, (0.5, 99.7))
     width = max(high - low, 1e-6)
-    return Views(
+    return Volumes(
         image=_nifti((image - low) / width, affine),
         score=_nifti(block_reduce(exam.score, factors, np.max), affine),
         twin=None if exam.twin is None else _nifti((averaged(exam.twin) - low) / width, affine),
     )
 
 
-def write_views(volume: Volume, exam: Examination, folder: Path) -> dict[str, str]:
+def write_volumes(volume: Volume, exam: Examination, folder: Path) -> dict[str, str]:
     """Write `<case>_view.nii.gz`, `<case>_view_score.nii.gz` and, where there is a twin, `<case>_view_twin.nii.gz`.
 
     Args:
@@ -75,8 +75,8 @@ def write_views(volume: Volume, exam: Examination, folder: Path) -> dict[str, st
     Returns:
         File names under `view`, `view_score` and `view_twin`.
     """
-    views, names = make_views(volume, exam), {}
-    for kind, content in (("view", views.image), ("view_score", views.score), ("view_twin", views.twin)):
+    volumes, names = make_volumes(volume, exam), {}
+    for kind, content in (("view", volumes.image), ("view_score", volumes.score), ("view_twin", volumes.twin)):
         if content is not None:
             names[kind] = f"{exam.finding.case}_{kind}.nii.gz"
             write_whole(folder / names[kind], content)

@@ -14,7 +14,7 @@ from anomaly.finding import BundleId
 from data_prep.demo.dicom import write_series
 from data_prep.demo.render import Scan
 from pipelines.reprocess.archive.store import Store
-from pipelines.reprocess.crew.held import Outcome
+from pipelines.reprocess.crew.leased_case import Outcome
 from pipelines.reprocess.crew.worker import Worker
 from pipelines.reprocess.ledger.hashes import FileHashes
 from pipelines.reprocess.ledger.ledger import Job, Lease, Ledger, State

@@ -77,7 +77,7 @@ def test_what_cannot_be_looked_at_is_broken_and_the_rest_is_still_looked_at(monk
 
     monkeypatch.setattr(doctor, "torch_works", torchless)
     monkeypatch.setattr(doctor, "dicom_pixels", lambda: iter(()))
-    record = doctor.examine()
+    record = doctor.diagnose()
     assert record.exit_code == 2
     assert [check.what for check in record.checks if check.state == "broken"] == ["torch"]
     assert "bundle brain_flair_healthy_twin" in states(record.checks)

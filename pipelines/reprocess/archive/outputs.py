@@ -44,9 +44,9 @@ def write_outputs(task: Task, volume: Volume, exam: Examination, folder: Path, r
         names["picture"] = f"{case}.png"
         (folder / names["picture"]).write_bytes(picture)
     if rules.viewer:
-        from pipelines.report.volumes import write_views
+        from pipelines.report.volumes import write_volumes
 
-        names |= write_views(volume, exam, folder)
+        names |= write_volumes(volume, exam, folder)
     stack = task.case.series.stack if task.case.series is not None else None
     if stack is None or not (rules.seg or rules.sr or rules.sc):
         return names

@@ -49,7 +49,7 @@ def write_batch_report(archive: Path, ledger: Ledger, *, output: Path | None = N
     done = sorted((row for row in every if row["configuration"] == configuration), key=lambda row: -row["score"])
     calibration = kept(archive, configuration) if done else None
     scripts = find_scripts()
-    shown = show(_results(Store(archive), done[:cases], views=scripts is not None), scripts)
+    shown = show(_results(Store(archive), done[:cases], volumes=scripts is not None), scripts)
     html = render(
         "batch.html.j2",
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -64,7 +64,7 @@ def write_batch_report(archive: Path, ledger: Ledger, *, output: Path | None = N
         shown=shown,
         done=done,
         most=_ROWS,
-        scripts=scripts if any(item.result.views for item in shown) else None,
+        scripts=scripts if any(item.result.volumes for item in shown) else None,
     )
     path = output or archive / FILE
     try:
@@ -74,7 +74,7 @@ def write_batch_report(archive: Path, ledger: Ledger, *, output: Path | None = N
         raise CommandError(msg) from error
 
 
-def _results(store: Store, rows: Sequence[Row], *, views: bool) -> list[Result]:
+def _results(store: Store, rows: Sequence[Row], *, volumes: bool) -> list[Result]:
     """Cases whose outputs are there."""
     results = []
     for row in rows:
@@ -86,22 +86,22 @@ def _results(store: Store, rows: Sequence[Row], *, views: bool) -> list[Result]:
 
         finding = content("finding")
         if finding is not None:
-            results.append(_result(row, finding, content, views=views))
+            results.append(_result(row, finding, content, volumes=volumes))
     return results
 
 
-def _result(row: Row, finding: bytes, content: Callable[[str], bytes | None], *, views: bool) -> Result:
+def _result(row: Row, finding: bytes, content: Callable[[str], bytes | None], *, volumes: bool) -> Result:
     from anomaly import Finding
     from pipelines.record import CaseRecord
     from pipelines.report.result import Result
-    from pipelines.report.volumes import Views
+    from pipelines.report.volumes import Volumes
 
-    image, score = (content("view"), content("view_score")) if views else (None, None)
+    image, score = (content("view"), content("view_score")) if volumes else (None, None)
     return Result(
         record=CaseRecord(case=row["name"], source=row["name"], status="done", volume_ml=row["volume_ml"]),
         finding=Finding.model_validate_json(finding),
         picture=content("picture"),
-        views=Views(image=image, score=score, twin=content("view_twin")) if image and score else None,
+        volumes=Volumes(image=image, score=score, twin=content("view_twin")) if image and score else None,
     )
 
 

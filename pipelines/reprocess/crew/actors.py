@@ -16,7 +16,7 @@ from pipelines.reprocess.crew.process import ERROR, OUTCOME, READY, AnyWorker, q
 from pipelines.reprocess.crew.settings import Settings
 
 if TYPE_CHECKING:
-    from pipelines.reprocess.crew.held import Outcome
+    from pipelines.reprocess.crew.leased_case import Outcome
     from pipelines.reprocess.plan import Task
 
 _PATIENCE = 0.1  # seconds that an actor waits for news before it says that there is none

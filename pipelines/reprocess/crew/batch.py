@@ -9,8 +9,8 @@ from multiprocessing.connection import wait
 
 from pipelines.problems import CommandError
 from pipelines.reprocess.archive.store import Store
-from pipelines.reprocess.crew.ahead import Ahead
-from pipelines.reprocess.crew.held import Outcome
+from pipelines.reprocess.crew.leased_case import Outcome
+from pipelines.reprocess.crew.prefetch import Prefetch
 from pipelines.reprocess.crew.process import OUTCOME, READY, AnyWorker, WorkerProcess, serve
 from pipelines.reprocess.crew.settings import Settings, Target
 from pipelines.reprocess.ledger.leases import LeaseWatch, end_leases, is_suspect
@@ -66,7 +66,7 @@ class Batch:
             CommandError: the target or the ledger cannot be used, or workers cannot start. What was not done is
                 pending.
         """
-        planned = Ahead(tasks, most=4 * self.count)
+        planned = Prefetch(tasks, most=4 * self.count)
         try:
             while not self._finished(planned):
                 self._fill(planned)
@@ -79,12 +79,12 @@ class Batch:
         if self.halt:
             raise CommandError(self.halt)
 
-    def _finished(self, planned: Ahead[Task]) -> bool:
+    def _finished(self, planned: Prefetch[Task]) -> bool:
         if any(worker.tasks for worker in self.workers):
             return False
         return bool(self.halt) or (planned.over and not self.waiting and not self.suspects and not self.elsewhere)
 
-    def _fill(self, planned: Ahead[Task]) -> None:
+    def _fill(self, planned: Prefetch[Task]) -> None:
         """Take planned tasks into the ledger, as many as workers may soon ask for."""
         while not self.halt and len(self.waiting) < 2 * self.count and (task := planned.take()) is not None:
             self._sort(task, self.ledger.enter(task.job, code=task.code, reason=task.reason))

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, Queue
 from typing import TYPE_CHECKING
 
-from pipelines.reprocess.crew.held import Held, Outcome
+from pipelines.reprocess.crew.leased_case import LeasedCase, Outcome
 from pipelines.reprocess.ledger.ledger import State
 from pipelines.reprocess.plan import Task
 
@@ -53,36 +53,36 @@ class Overlap:
             CommandError: the ledger cannot be used.
         """
         with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
-            ahead, written = reader.submit(self._next), _nothing()
+            upcoming, written = reader.submit(self._next), _nothing()
             try:
-                while (held := ahead.result()) is not None and not self._stopped.is_set():
-                    ahead = reader.submit(self._next)
-                    self._worker.examine(held)
+                while (leased := upcoming.result()) is not None and not self._stopped.is_set():
+                    upcoming = reader.submit(self._next)
+                    self._worker.examine(leased)
                     written.result()
-                    written = writer.submit(self._write, held)
-                    del held  # so that a volume is gone once it is written
+                    written = writer.submit(self._write, leased)
+                    del leased  # so that a volume is gone once it is written
             finally:
                 self.stop()
-                if (unwanted := ahead.result()) is not None:
+                if (unwanted := upcoming.result()) is not None:
                     self._report(self._worker.give_back(unwanted))
                 self._refuse()
                 written.result()
 
-    def _next(self) -> Held | None:
+    def _next(self) -> LeasedCase | None:
         """The next case, read; None where nothing more is to be begun."""
         while (task := self._tasks.get()) is not None:
             if self._stopped.is_set():
                 self._tasks.put(task)
                 break
-            held = self._worker.read(task)
-            if not isinstance(held, Outcome):
-                return held
-            self._report(held)
+            leased = self._worker.read(task)
+            if not isinstance(leased, Outcome):
+                return leased
+            self._report(leased)
         return None
 
-    def _write(self, held: Held) -> None:
+    def _write(self, leased: LeasedCase) -> None:
         try:
-            self._report(self._worker.write(held))
+            self._report(self._worker.write(leased))
         except BaseException:
             self.stop()  # nobody looks at this thread before there is another result
             raise

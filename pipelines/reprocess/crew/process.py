@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.reprocess.crew.overlap import IN_WORK, Overlap
 from pipelines.reprocess.crew.settings import Settings, Target
-from pipelines.reprocess.ledger.owner import identity
+from pipelines.reprocess.ledger.identity import identity
 from pipelines.reprocess.plan import Task
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipelines.problems import causes
 from pipelines.reprocess.archive.outputs import write_outputs
 from pipelines.reprocess.archive.store import Store
-from pipelines.reprocess.crew.held import Held, Life, Outcome
+from pipelines.reprocess.crew.leased_case import LeasedCase, Life, Outcome
 from pipelines.reprocess.ledger.hashes import stamp
+from pipelines.reprocess.ledger.identity import identity
 from pipelines.reprocess.ledger.ledger import Lease, LeaseLostError, Ledger, State
-from pipelines.reprocess.ledger.owner import identity
 from pipelines.reprocess.ledger.reasons import OUT_OF_MEMORY, CaseError, is_final, meaning, target_fault
 from pipelines.reprocess.plan import Task
 from pipelines.reprocess.site import Site
@@ -62,13 +62,13 @@ class Worker:
         Raises:
             CommandError: the ledger cannot be used.
         """
-        held = self.read(task)
-        if isinstance(held, Outcome):
-            return held
-        self.examine(held)
-        return self.write(held)
+        leased = self.read(task)
+        if isinstance(leased, Outcome):
+            return leased
+        self.examine(leased)
+        return self.write(leased)
 
-    def read(self, task: Task) -> Held | Outcome:
+    def read(self, task: Task) -> LeasedCase | Outcome:
         """Take a lease on a task and read its volume; or what became of it.
 
         Raises:
@@ -78,52 +78,52 @@ class Worker:
         if lease is None:
             return Outcome(key=task.job.key)
         life = Life(self.ledger, lease, patience=self.site.limits.lease_seconds)
-        held = Held(task=task, lease=lease, life=life)
-        with self._stage(held):
+        leased = LeasedCase(task=task, lease=lease, life=life)
+        with self._stage(leased):
             self.on_stage("claimed")
             manifest = self.store.published(lease.key)
             if manifest is not None:  # its worker ended between the rename and the commit
-                self._commit(held, manifest["result"], lambda: None)
+                self._commit(leased, manifest["result"], lambda: None)
             else:
                 started = time.perf_counter()
-                held.volume = self._volume(task)
-                held.seconds["read"] = time.perf_counter() - started
+                leased.volume = self._volume(task)
+                leased.seconds["read"] = time.perf_counter() - started
                 self.on_stage("read")
-        return held.outcome or held
+        return leased.outcome or leased
 
-    def examine(self, held: Held) -> None:
+    def examine(self, leased: LeasedCase) -> None:
         """Examine a volume that is read."""
-        with self._stage(held):
-            assert held.volume is not None
+        with self._stage(leased):
+            assert leased.volume is not None
             started = time.perf_counter()
-            held.exam = self.detector.examine(held.volume, case=held.task.job.name)
-            held.seconds["examine"] = time.perf_counter() - started
+            leased.exam = self.detector.examine(leased.volume, case=leased.task.job.name)
+            leased.seconds["examine"] = time.perf_counter() - started
             self.on_stage("examined")
 
-    def write(self, held: Held) -> Outcome:
+    def write(self, leased: LeasedCase) -> Outcome:
         """Write, publish and commit what the examination gave; what became of the task."""
-        if held.outcome is None:
-            with self._stage(held):
-                self._write(held)
-        assert held.outcome is not None
-        return held.outcome
+        if leased.outcome is None:
+            with self._stage(leased):
+                self._write(leased)
+        assert leased.outcome is not None
+        return leased.outcome
 
-    def give_back(self, held: Held) -> Outcome:
+    def give_back(self, leased: LeasedCase) -> Outcome:
         """End the lease of a case that is not to be done now; its attempt does not count."""
-        held.close()
-        given = self.ledger.give_back(held.lease, code="STOPPED")
-        return Outcome(key=held.lease.key, state=State.PENDING if given else None)
+        leased.close()
+        given = self.ledger.give_back(leased.lease, code="STOPPED")
+        return Outcome(key=leased.lease.key, state=State.PENDING if given else None)
 
-    def _write(self, held: Held) -> None:
-        task, lease, volume, exam = held.task, held.lease, held.volume, held.exam
+    def _write(self, leased: LeasedCase) -> None:
+        task, lease, volume, exam = leased.task, leased.lease, leased.volume, leased.exam
         assert volume is not None
         assert exam is not None
         started = time.perf_counter()
         folder = self.store.begin(lease)
         names = write_outputs(task, volume, exam, folder, self.site.outputs)
         self.on_stage("written")
-        held.seconds["write"] = time.perf_counter() - started
-        result = _result(exam.finding, names, held.seconds)
+        leased.seconds["write"] = time.perf_counter() - started
+        result = _result(exam.finding, names, leased.seconds)
         job = {name: getattr(task.job, name) for name in ("key", "input", "bundle", "version", "weights")}
         self.store.seal(folder, {**job, "configuration": task.job.configuration, "result": result})
         self.on_stage("sealed")
@@ -132,26 +132,26 @@ class Worker:
             self.store.publish(lease)
             self.on_stage("published")
 
-        self._commit(held, result, publish)
+        self._commit(leased, result, publish)
 
-    def _commit(self, held: Held, result: dict[str, Any], publish: Callable[[], None]) -> None:
-        self.ledger.finish(held.lease, result, publish)
-        held.close()
-        self.store.discard(held.lease)
+    def _commit(self, leased: LeasedCase, result: dict[str, Any], publish: Callable[[], None]) -> None:
+        self.ledger.finish(leased.lease, result, publish)
+        leased.close()
+        self.store.discard(leased.lease)
         self.on_stage("committed")
-        held.outcome = Outcome(key=held.lease.key, state=State.DONE)
+        leased.outcome = Outcome(key=leased.lease.key, state=State.DONE)
 
     @contextmanager
-    def _stage(self, held: Held) -> Iterator[None]:
+    def _stage(self, leased: LeasedCase) -> Iterator[None]:
         """Whatever goes wrong in a stage ends the case, and only the case."""
         try:
             yield
         except BaseException as error:
-            held.close()
-            self.store.discard(held.lease)
+            leased.close()
+            self.store.discard(leased.lease)
             if not isinstance(error, Exception):
                 raise
-            held.outcome = self._failed(held.lease, error)
+            leased.outcome = self._failed(leased.lease, error)
 
     def _volume(self, task: Task) -> Volume:
         volume = task.case.volume(allow_gaps=self.site.series.allow_gaps)

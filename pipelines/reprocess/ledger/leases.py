@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from pipelines.reprocess.ledger.identity import is_dead
 from pipelines.reprocess.ledger.ledger import Lease, Ledger
-from pipelines.reprocess.ledger.owner import is_dead
 from pipelines.reprocess.ledger.reasons import OUT_OF_MEMORY, meaning
 
 TAKEN_OVER = "WORKER_DIED"

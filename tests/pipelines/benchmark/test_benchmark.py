@@ -14,11 +14,11 @@ from torch import nn
 from typer.testing import CliRunner
 
 from pipelines.benchmark import methods as registry
-from pipelines.benchmark.effort import QUICK
 from pipelines.benchmark.measure import PostProcessed
 from pipelines.benchmark.methods import METHODS, Method
 from pipelines.benchmark.record import TRAINED_HERE
 from pipelines.benchmark.run import benchmark
+from pipelines.benchmark.settings import QUICK
 from pipelines.cli.app import app
 from pipelines.figures.leaderboards import page, read, verdict
 from pipelines.problems import CommandError
@@ -70,7 +70,7 @@ def datalist(tmp_path_factory):
 def measured(datalist, tmp_path_factory):
     """A benchmark of all methods but HealthyTwin, whose training has tests of its own."""
     output = tmp_path_factory.mktemp("out")
-    return benchmark(datalist, output, methods=LEARNED, effort=SMOKE, device="cpu", resamples=50), output
+    return benchmark(datalist, output, methods=LEARNED, settings=SMOKE, device="cpu", resamples=50), output
 
 
 def test_every_method_has_its_row(measured):
@@ -128,7 +128,7 @@ def test_thresholds_come_from_the_validation_scans(measured):
 
 
 def test_a_ready_bundle_gives_healthytwin_and_patchcores_encoder(datalist, tmp_path, bundle):
-    options = {"effort": replace(SMOKE, bank=20), "device": "cpu", "resamples": 50, "bundle": bundle, "margin": 10.0}
+    options = {"settings": replace(SMOKE, bank=20), "device": "cpu", "resamples": 50, "bundle": bundle, "margin": 10.0}
     record = benchmark(datalist, tmp_path, methods=ENCODED, **options)
     assert [row.run.error for row in record.rows] == [None] * 3
     assert {row.method: row.run.shared_seconds for row in record.rows} == dict.fromkeys(ENCODED, 0)
@@ -167,7 +167,7 @@ def test_what_is_done_is_not_done_again_and_a_bad_method_stays_in_its_row(datali
         monkeypatch.setattr(f"{module}.METHODS", rows)
     assert registry.METHODS is rows
     for _ in range(2):
-        record = benchmark(datalist, tmp_path, effort=SMOKE, device="cpu", resamples=50)
+        record = benchmark(datalist, tmp_path, settings=SMOKE, device="cpu", resamples=50)
     assert calls == ["intensity"]
     assert [row.method for row in record.rows] == ["intensity", "autoencoder"]
     metrics = {name: metric.value for name, metric in record.rows[0].metrics.items()}
@@ -177,7 +177,7 @@ def test_what_is_done_is_not_done_again_and_a_bad_method_stays_in_its_row(datali
     assert record.exit_code == 3
     assert "RuntimeError: no | luck" in (tmp_path / "leaderboard.html").read_text()
     assert "| Bad | failed: RuntimeError: no / luck |" in (tmp_path / "leaderboard.md").read_text()
-    benchmark(datalist, tmp_path, effort=SMOKE, device="cpu", resamples=50, seed=1)
+    benchmark(datalist, tmp_path, settings=SMOKE, device="cpu", resamples=50, seed=1)
     assert calls == ["intensity"] * 2, "another seed is another run"
 
 
@@ -202,7 +202,7 @@ def test_another_bundle_makes_only_those_rows_again_that_it_is_a_part_of(datalis
     calibration = json.loads((other / "models" / "calibration.json").read_text())
     (other / "models" / "calibration.json").write_text(json.dumps(calibration | {"alpha": 0.25}))
     for one in (bundle, other, other):
-        benchmark(datalist, tmp_path / "out", effort=SMOKE, device="cpu", resamples=50, bundle=one)
+        benchmark(datalist, tmp_path / "out", settings=SMOKE, device="cpu", resamples=50, bundle=one)
     assert calls == ["intensity", "healthy_twin", "healthy_twin"]
 
 
@@ -215,7 +215,7 @@ def test_a_method_whose_package_is_missing_runs_only_when_asked_for_and_says_why
     for module in ("pipelines.benchmark.leaderboard", "pipelines.benchmark.methods"):
         monkeypatch.setattr(f"{module}.METHODS", rows)
     monkeypatch.setattr("anomaly.methods.anomalib_model.require_anomalib", refuse)
-    options = {"effort": SMOKE, "device": "cpu", "resamples": 50}
+    options = {"settings": SMOKE, "device": "cpu", "resamples": 50}
     assert [row.method for row in benchmark(datalist, tmp_path, **options).rows] == ["intensity"]
     record = benchmark(datalist, tmp_path, methods=["anomalib_patchcore", "intensity"], **options)
     assert [row.method for row in record.rows] == ["intensity", "anomalib_patchcore"]
@@ -230,7 +230,7 @@ def test_the_row_of_anomalib_says_whose_backbone_it_has(datalist, tmp_path):
 
     torch.manual_seed(0)
     torch.save(timm.create_model("resnet18", pretrained=False).state_dict(), tmp_path / "r18.pth")
-    options = {"methods": ["anomalib_patchcore"], "effort": replace(SMOKE, bank=50), "device": "cpu", "resamples": 50}
+    options = {"methods": ["anomalib_patchcore"], "settings": replace(SMOKE, bank=50), "device": "cpu", "resamples": 50}
     titles, values = [], []
     for backbone in (None, tmp_path / "r18.pth"):
         (row,) = benchmark(datalist, tmp_path / "out", backbone=backbone, **options).rows
@@ -261,7 +261,7 @@ def test_what_lies_outside_the_box_is_not_measured(datalist, tmp_path):
         for entry in listed[section]:
             entry["image"] = str(datalist.parent / entry["image"])
     (tmp_path / "dataset.json").write_text(json.dumps(listed))
-    options = {"methods": ["intensity"], "effort": SMOKE, "device": "cpu", "resamples": 20}
+    options = {"methods": ["intensity"], "settings": SMOKE, "device": "cpu", "resamples": 20}
     whole = benchmark(tmp_path / "dataset.json", tmp_path / "out", **options).rows[0].metrics
     boxed = benchmark(tmp_path / "dataset.json", tmp_path / "out", box_key="organ", **options)
     assert boxed.box_key == "organ"

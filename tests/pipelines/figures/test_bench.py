@@ -37,8 +37,8 @@ def test_ratios_are_of_medians() -> None:
 def test_the_peak_of_memory_sees_what_was_used() -> None:
     import numpy as np
 
-    from pipelines.figures.memory import large_volume
-    from pipelines.machine.peak import peak_mib
+    from pipelines.figures.large_volume import large_volume
+    from pipelines.machine.peak_memory import peak_mib
 
     before = peak_mib()
     held = np.ones((before + 300, 2**20), dtype=np.uint8)
@@ -129,7 +129,7 @@ def test_more_scans_than_the_first_quarter_holds_are_refused(
 
 
 def test_the_peak_of_a_part_is_that_of_its_looks_alone() -> None:
-    from pipelines.figures.tree_memory import TreeMemory
+    from pipelines.figures.process_tree import TreeMemory
 
     memory = TreeMemory(0, lambda: 0, pause=60)
     memory.looks = [(0, 5.0), (1, 9.0), (2, 3.0), (3, 7.0)]
@@ -139,7 +139,7 @@ def test_the_peak_of_a_part_is_that_of_its_looks_alone() -> None:
 
 
 def test_memory_is_that_of_the_whole_tree() -> None:
-    from pipelines.figures.tree_memory import TreeMemory, tree
+    from pipelines.figures.process_tree import TreeMemory, tree
 
     program = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'held = bytes(10**8) + b\"1\"; input()'])"
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as parent:
@@ -160,11 +160,11 @@ def test_a_search_takes_longer_the_more_steps_it_has(
 ) -> None:
     from dataclasses import replace
 
-    from pipelines.benchmark.effort import QUICK
+    from pipelines.benchmark.settings import QUICK
     from pipelines.figures import search as bench
 
     short = replace(QUICK, iterations=2, gan_channels=(16, 16, 16, 16))
-    monkeypatch.setattr(bench, "EFFORTS", (short, replace(short, name="long", iterations=40)))
+    monkeypatch.setattr(bench, "SETTINGS", (short, replace(short, name="long", iterations=40)))
     scan = write_nifti(tmp_path / "scan.nii.gz", head())
     bench.bench_search(scan, 2, 1, identity_bundle, tmp_path / "search.json", debug=True)
     told = json.loads((tmp_path / "search.json").read_text())

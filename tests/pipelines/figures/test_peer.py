@@ -27,25 +27,25 @@ def gathered(tmp_path_factory, bundle):
 
 
 def test_validation_comes_healthy_and_planted_and_training_gives_features(gathered):
-    _, (method, features, examined) = gathered
+    _, (method, features, scans) = gathered
     assert features.shape == (60, method.channels)
-    assert [(one.planted, bool(one.truth.any())) for one in examined] == [
+    assert [(one.planted, bool(one.truth.any())) for one in scans] == [
         ("healthy", False),
         ("held_out_families", True),
         ("families", True),
     ]
-    healthy, first, second = (one.image for one in examined)
-    planted = torch.as_tensor(examined[1].truth)
+    healthy, first, second = (one.image for one in scans)
+    planted = torch.as_tensor(scans[1].truth)
     assert (first - healthy).abs()[0, 0][planted].mean() > 0.02
     assert not torch.equal(first, second)
-    assert all(one.maps.shape[-1] == one.image.shape[-1] for one in examined)
+    assert all(one.maps.shape[-1] == one.image.shape[-1] for one in scans)
 
 
 def test_ours_says_what_the_method_says(gathered):
-    _, (method, features, examined) = gathered
+    _, (method, features, scans) = gathered
     filled = PatchCore(method.encoder, size=20)
     filled.keep(features)
-    for one, told in zip(examined, peer.ours(filled, examined), strict=True):
+    for one, told in zip(scans, peer.ours(filled, scans), strict=True):
         np.testing.assert_allclose(told.voxels, filled(one.image)[0, 0].numpy()[one.body], atol=1e-5)
         assert len(told.slices) == len(one.levels)
         assert max(told.slices) <= told.voxels.max()
@@ -55,8 +55,8 @@ def test_slices_beside_an_anomaly_are_not_ranked_and_seeds_are_averaged():
     body, truth = torch.full((1, 1, 2, 2, 2), 0.5), np.zeros((2, 2, 2), bool)
     ill = truth.copy()
     ill[..., 0] = True
-    healthy = peer.Examined(planted="healthy", image=body, truth=truth, maps=body)
-    planted = peer.Examined(planted="a", image=body, truth=ill, maps=body)
+    healthy = peer.PlantedScan(planted="healthy", image=body, truth=truth, maps=body)
+    planted = peer.PlantedScan(planted="a", image=body, truth=ill, maps=body)
     scores = np.arange(8.0) / 8
     told = [peer.Told(slices=[0.2, 0.4], voxels=scores, places=scores)]
     told.append(peer.Told(slices=[0.3, 0.0], voxels=scores, places=scores))  # the second slice would be the lowest
@@ -75,8 +75,8 @@ def test_slices_beside_an_anomaly_are_not_ranked_and_seeds_are_averaged():
 
 def test_on_the_same_bank_both_find_the_same_distances(gathered):
     pytest.importorskip("anomalib.models", reason="the extra [anomalib] is not installed")
-    _, (method, features, examined) = gathered
-    told = peer.compare(method, features, examined, ratio=0.25, seed=0)
+    _, (method, features, scans) = gathered
+    told = peer.compare(method, features, scans, ratio=0.25, seed=0)
     assert told["bank"] == 15
     assert told["spearman_on_the_same_bank"] > 0.999
     for found in told["planted"].values():
@@ -103,8 +103,8 @@ def test_the_command_writes_what_was_found(gathered, monkeypatch, tmp_path):
     assert "10% of the features kept, families: slice AUROC healthytwin 0.600, anomalib 0.600" in done.stdout
     told = json.loads((tmp_path / "out.json").read_text())
     assert [(run["ratio"], run["seed"]) for run in told["runs"]] == [(0.1, 0), (0.1, 1), (0.25, 0), (0.25, 1)]
-    examined = gathered[1][2]
-    for one in examined:
+    scans = gathered[1][2]
+    for one in scans:
         ill = sum(one.truth[..., level].any() for level in one.levels)
         assert told["slices"][one.planted] == (len(one.levels) if one.planted == "healthy" else ill)
 

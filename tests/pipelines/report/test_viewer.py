@@ -20,7 +20,7 @@ from pipelines.report import cases as shown
 from pipelines.report import result as results_module
 from pipelines.report import viewer
 from pipelines.report.cases import show
-from pipelines.report.result import Result, spare_views
+from pipelines.report.result import Result, spare_volumes
 from pipelines.report.run import write_report
 from pipelines.report.viewer import Scripts
 
@@ -34,7 +34,7 @@ def result(name: str, *, lesion: bool, array: np.ndarray | None = None, affine: 
     volume = Volume(array=head(lesion=lesion) if array is None else array, affine=affine, source=f"{name}.nii.gz")
     exam = BrightIsAbnormal().examine(volume, case=name)
     case = Case(name=name, image=volume.source)
-    return summarise(case, volume, exam, outputs={}, pictures=True, truths=False, views=True)
+    return summarise(case, volume, exam, outputs={}, pictures=True, truths=False, volumes=True)
 
 
 def write(path: Path, results: list[Result]) -> str:
@@ -164,17 +164,17 @@ def test_the_first_of_twenty_cases_is_seen_within_two_seconds(page: Page, twenty
 
 def test_what_does_not_fit_is_left_out_of_the_lowest_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     cases = [result("well", lesion=False), result("ill", lesion=True)]
-    needed = sum(4 * len(one.picture or b"") // 3 for one in cases) + 4 * max(one.views.size for one in cases) // 3
+    needed = sum(4 * len(one.picture or b"") // 3 for one in cases) + 4 * max(one.volumes.size for one in cases) // 3
     monkeypatch.setattr(shown, "_MOST_BYTES", needed + 10)
-    assert [item.result.views is not None for item in show(cases, Scripts("", ""))] == [False, True]
-    assert [item.result.views for item in show(cases, None)] == [None, None]
+    assert [item.result.volumes is not None for item in show(cases, Scripts("", ""))] == [False, True]
+    assert [item.result.volumes for item in show(cases, None)] == [None, None]
 
 
 def test_only_the_highest_scores_keep_volumes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results_module, "VIEWED", 1)
     cases = [result("ill", lesion=True), result("well", lesion=False)]
-    spare_views(cases)
-    assert [one.views is not None for one in cases] == [True, False]
+    spare_volumes(cases)
+    assert [one.volumes is not None for one in cases] == [True, False]
 
 
 def test_detect_takes_the_viewer_where_it_is(

@@ -16,7 +16,7 @@ from archive import Bench
 from bright import BrightIsAbnormal
 
 from pipelines.problems import CommandError
-from pipelines.reprocess.crew.held import Held
+from pipelines.reprocess.crew.leased_case import LeasedCase
 from pipelines.reprocess.crew.process import quietly, work
 from pipelines.reprocess.crew.settings import Settings, Target
 from pipelines.reprocess.crew.worker import Worker
@@ -144,15 +144,15 @@ def die_on_one_case(connection: Any, settings: Settings) -> None:
     examine = Worker.examine
     mark = settings.archive / "deadly"
 
-    def deadly(self: Worker, held: Held) -> None:
+    def deadly(self: Worker, leased: LeasedCase) -> None:
         first = not mark.exists()
         if first:
-            mark.write_text(held.lease.key)
-        if mark.read_text() == held.lease.key:
+            mark.write_text(leased.lease.key)
+        if mark.read_text() == leased.lease.key:
             while first and len(self.ledger.leases()) < 2:
                 time.sleep(0.05)
             os.kill(os.getpid(), signal.SIGKILL)
-        examine(self, held)
+        examine(self, leased)
 
     Worker.examine = deadly  # type: ignore[method-assign]  # in this process alone
     quietly(settings)

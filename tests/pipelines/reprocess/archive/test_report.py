@@ -19,7 +19,7 @@ from data_prep import Volume
 from pipelines.problems import CommandError
 from pipelines.report import cases as shown
 from pipelines.report import viewer
-from pipelines.report.volumes import write_views
+from pipelines.report.volumes import write_volumes
 
 Run = Callable[..., Result]
 
@@ -70,7 +70,7 @@ def test_views_lie_where_the_scan_lies(tmp_path: Path) -> None:
     shape = (150, 100, 60)
     volume = Volume(array=head(lesion=True, shape=shape), affine=AFFINE)
     exam = BrightIsAbnormal().examine(volume, case="case")
-    names = write_views(volume, exam, tmp_path)
+    names = write_volumes(volume, exam, tmp_path)
     image, score = (nib.load(tmp_path / names[kind]) for kind in ("view", "view_score"))
     assert image.shape == score.shape
     assert np.prod(image.shape) <= 400_000 < np.prod(shape)

@@ -11,11 +11,11 @@ from archive import Bench
 from pipelines.problems import CommandError
 from pipelines.reprocess.crew import actors as ray_workers
 from pipelines.reprocess.crew.actors import Actor
-from pipelines.reprocess.crew.held import Outcome
+from pipelines.reprocess.crew.leased_case import Outcome
 from pipelines.reprocess.crew.overlap import Overlap
 from pipelines.reprocess.crew.settings import Settings
+from pipelines.reprocess.ledger.identity import identity
 from pipelines.reprocess.ledger.ledger import State
-from pipelines.reprocess.ledger.owner import identity
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from archive import Bench
 from bright import BrightIsAbnormal, head, write_nifti
 
 from pipelines.problems import CommandError
-from pipelines.reprocess.crew.held import Outcome
+from pipelines.reprocess.crew.leased_case import Outcome
 from pipelines.reprocess.crew.overlap import IN_WORK, Overlap
 from pipelines.reprocess.crew.worker import Worker
 from pipelines.reprocess.ledger.ledger import State

@@ -8,9 +8,9 @@ import sys
 import pytest
 from archive import Clock, claimed, job, state
 
+from pipelines.reprocess.ledger.identity import identity, is_dead
 from pipelines.reprocess.ledger.leases import LeaseWatch, is_suspect
 from pipelines.reprocess.ledger.ledger import Ledger, State
-from pipelines.reprocess.ledger.owner import identity, is_dead
 
 ELSEWHERE = "another-boot:1:1:1"
 

@@ -1,4 +1,4 @@
-"""`python -m pipelines.figures.memory`: how much memory the examination of a very large volume takes."""
+"""`python -m pipelines.figures.large_volume`: how much memory the examination of a very large volume takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipelines.bundles import find_bundle, load
 from pipelines.cli.guard import guarded
 from pipelines.cli.options import Debug
 from pipelines.machine.files import writable_folder, write_whole
-from pipelines.machine.peak import peak_mib
+from pipelines.machine.peak_memory import peak_mib
 from pipelines.machine.provenance import provenance
 
 SHAPE, SPACING = (512, 512, 600), (0.45, 0.45, 1.0)

@@ -1,4 +1,4 @@
-"""`Store`: results kept under what they were made from, so that nothing is made twice."""
+"""`Cache`: results kept under what they were made from, so that nothing is made twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from data_prep.files import PARTIAL, atomically
 
 
-class Store:
+class Cache:
     """A folder of files whose names are hashes of their origin. It can be deleted at any time.
 
     Args:

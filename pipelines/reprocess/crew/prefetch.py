@@ -1,4 +1,4 @@
-"""`Ahead`: an iterator that is worked through by a thread, a bounded number of items before they are asked for."""
+"""`Prefetch`: an iterator that is worked through by a thread, a bounded number of items before they are asked for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _Item = TypeVar("_Item")
 _LOOK = 0.2  # seconds between looks at whether anybody still wants more
 
 
-class Ahead(Generic[_Item]):
+class Prefetch(Generic[_Item]):
     """Items of an iterable, made by a thread.
 
     Args:

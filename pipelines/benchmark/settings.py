@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effort:
+class Settings:
     """Sizes and steps, the same data for all.
 
     Args:
@@ -46,7 +46,7 @@ class Effort:
     epoch_steps: int
 
 
-QUICK = Effort(
+QUICK = Settings(
     name="quick",
     window=128,
     batch=16,
@@ -66,7 +66,7 @@ QUICK = Effort(
 )
 """For two CPU cores and an hour; far from what the papers of the GANs ask for."""
 
-FULL = Effort(
+FULL = Settings(
     name="full",
     window=128,
     batch=16,

@@ -61,7 +61,7 @@ class Life:
 
 
 @dataclass(kw_only=True)
-class Held:
+class LeasedCase:
     """A case under a lease.
 
     Args:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.machine.memory import free_bytes
+from pipelines.machine.free_memory import free_bytes
 
 MEMINFO = "MemTotal:       16000 kB\nMemFree:          100 kB\nMemAvailable:    2000 kB\n"
 STAT = "anon 5\ninactive_file 700\ntotal_inactive_file 300\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.benchmark.cohort import Cohort
-from pipelines.benchmark.effort import Effort
+from pipelines.benchmark.settings import Settings
 from pipelines.machine.files import atomically
 from pipelines.terminal.progress import progress_bar
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Workshop:
+class Trainer:
     """What a method needs to be trained.
 
     Args:
         cohort: to learn from.
-        effort: how hard.
+        settings: how hard.
         device: where.
         folder: for what several methods share.
         seed: of every training.
         bundle: a ready HealthyTwin bundle, or None.
         margin: see `PostProcessed`.
-        box_key: see `examine`.
+        box_key: see `measure`.
         backbone: a timm checkpoint for methods with a backbone of photographs; None: their backbone is random.
         shared: seconds that went into parts that several methods share, by name.
         earlier: seconds that went into parts of this method that an earlier run had made, by name.
     """
 
     cohort: Cohort
-    effort: Effort
+    settings: Settings
     device: torch.device
     folder: Path
     seed: int = 0
@@ -83,9 +83,9 @@ class Workshop:
         dataset = Dataset(items, transform)
         draws = torch.Generator().manual_seed(self.seed)
         sampler = torch.utils.data.RandomSampler(
-            dataset, replacement=True, num_samples=steps * self.effort.batch, generator=draws
+            dataset, replacement=True, num_samples=steps * self.settings.batch, generator=draws
         )
-        return DataLoader(dataset, batch_size=self.effort.batch, sampler=sampler, num_workers=0)
+        return DataLoader(dataset, batch_size=self.settings.batch, sampler=sampler, num_workers=0)
 
     def fit(self, network: Any, parameters: Any, *, size: int, steps: int, what: str, rate: float = 1e-3) -> None:
         """Train a method that states its own loss, by Adam."""
@@ -113,9 +113,9 @@ class Workshop:
         from anomaly.methods.anogan import LatentGanTrainer
         from anomaly.networks import LatentGan
 
-        effort, path = self.effort, self.folder / f"gan-{self.effort.name}-{self.seed}.pt"
+        settings, path = self.settings, self.folder / f"gan-{self.settings.name}-{self.seed}.pt"
         set_determinism(self.seed)
-        gan = LatentGan(patch=effort.patch, latent=effort.latent, channels=effort.gan_channels).to(self.device)
+        gan = LatentGan(patch=settings.patch, latent=settings.latent, channels=settings.gan_channels).to(self.device)
         if path.is_file():
             kept = torch.load(path, map_location=self.device, weights_only=True)
             gan.load_state_dict(kept["gan"])
@@ -125,7 +125,7 @@ class Workshop:
         trainer = LatentGanTrainer(
             device=self.device,
             max_epochs=1,
-            train_data_loader=self.loader(effort.patch, effort.gan_steps),
+            train_data_loader=self.loader(settings.patch, settings.gan_steps),
             gan=gan,
             optimizer=torch.optim.Adam(gan.generator.parameters(), 2e-4, (0.0, 0.9)),
             critic_optimizer=torch.optim.Adam(gan.critic.parameters(), 2e-4, (0.0, 0.9)),
@@ -143,11 +143,11 @@ class Workshop:
 
         if self.bundle is not None:
             return self.bundle
-        root = self.folder / f"healthy_twin-{self.effort.name}-{self.seed}"
+        root = self.folder / f"healthy_twin-{self.settings.name}-{self.seed}"
         if not (root / "models" / "model.pt").is_file():
-            settings = {"epochs": self.effort.epochs, "steps": self.effort.epoch_steps, "seed": self.seed}
+            changes = {"epochs": self.settings.epochs, "steps": self.settings.epoch_steps, "seed": self.seed}
             resume = (root / "training" / "resume.pt").is_file()
-            record = train(self.cohort.listed, root, settings=settings, resume=resume)
+            record = train(self.cohort.listed, root, settings=changes, resume=resume)
             self.shared["healthy_twin"] = record.seconds
         else:
             seconds = json.loads((root / "training" / "training.json").read_text())["seconds"]

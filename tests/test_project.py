@@ -41,9 +41,9 @@ def cli() -> typer.core.TyperGroup:
 LIGHT = "import anomaly, data_prep"
 HELP = "from pipelines.cli.app import app; app(['--help'])"
 EVERY_HELP = """
-from pipelines.cli import app
-from pipelines.examples import EXAMPLES
-for name in EXAMPLES:
+from pipelines.cli.app import app
+from pipelines.cli.commands import COMMANDS
+for name in COMMANDS:
     app([*name.split(), '--help'], standalone_mode=False)
 """
 

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli import archive as archive_cli
-from pipelines.cli.benchmark import benchmark
-from pipelines.cli.calibrate import calibrate
-from pipelines.cli.demo import demo
-from pipelines.cli.detect import detect
-from pipelines.cli.doctor import doctor
-from pipelines.cli.evaluate import evaluate
-from pipelines.cli.examples import WithExamples
-from pipelines.cli.inspect import inspect
-from pipelines.cli.label import label
-from pipelines.cli.plant import plant
-from pipelines.cli.prepare import prepare
-from pipelines.cli.pretrain import pretrain
-from pipelines.cli.train import train
+from pipelines.cli.commands import COMMANDS, GROUPS
 from pipelines.problems import ExitCode
 
+_PLAIN: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None}
 app = typer.Typer(
     name="healthytwin",
-    cls=WithExamples,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
     help="Learn what healthy looks like; outline and score what differs. For research only, not a medical device.",
     epilog="Exit codes: 0 all done; 1 internal error; 2 usage or configuration; 3 some input failed, the rest is "
     "done; 4 nothing to do was found.",
+    **_PLAIN,
 )
+groups = {"": app}
+for name, about in GROUPS.items():
+    groups[name] = typer.Typer(name=name, help=about, **_PLAIN)
+    app.add_typer(groups[name])
+for path, command in COMMANDS.items():
+    group, _, name = path.rpartition(" ")
+    groups[group].command(name, epilog=f"Example: {command.example}")(command.run)
 
 
 @app.callback(invoke_without_command=True)
@@ -48,11 +41,6 @@ def healthytwin(
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
         raise typer.Exit(int(ExitCode.USAGE))
-
-
-for command in (demo, inspect, prepare, detect, train, pretrain, plant, evaluate, benchmark, calibrate, doctor, label):
-    app.command()(command)
-archive_cli.register(app)
 
 
 def main() -> None:

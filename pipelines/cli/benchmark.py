@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug, Device, Json
+from pipelines.cli.options import Debug, Device, Json, Output, names
+from pipelines.cli.tell import tell
+
+if TYPE_CHECKING:
+    from pipelines.benchmark.record import BenchmarkRecord
 
 
 def benchmark(
     datalist: Annotated[Path, typer.Argument(metavar="DATALIST", help="dataset.json, or the folder that has it.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")],
+    output: Output,
     methods: Annotated[
         str, typer.Option("--methods", metavar="NAME,...", help="Methods to compare. [default: all that can run here]")
     ] = "",
@@ -53,11 +57,10 @@ def benchmark(
         from pipelines.benchmark.settings import FULL, QUICK
         from pipelines.bundles import find_bundle
 
-        names = [name.strip() for name in methods.split(",") if name.strip()]
         record = run_benchmark(
             datalist,
             output,
-            methods=names,
+            methods=names(methods) or [],
             settings=QUICK if quick else FULL,
             device=device,
             seed=seed,
@@ -67,11 +70,11 @@ def benchmark(
             backbone=backbone,
             section=section,
         )
-    if as_json:
-        typer.echo(record.model_dump_json(indent=2))
-    else:
-        from pipelines.cli import tables
+    tell(record, as_json, _show)
 
-        tables.print_leaderboard(record)
-        typer.echo(f"\nleaderboard: {Path(record.page).resolve()}")
-    raise typer.Exit(int(record.exit_code))
+
+def _show(record: BenchmarkRecord) -> None:
+    from pipelines.cli import tables
+
+    tables.print_leaderboard(record)
+    typer.echo(f"\nleaderboard: {Path(record.page).resolve()}")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import AllowGaps, Debug, Device, Json
+from pipelines.cli.options import AllowGaps, Debug, Device, Json, output
+from pipelines.cli.tell import tell
+
+if TYPE_CHECKING:
+    from pipelines.evaluate.calibrate import CalibrateRecord
 
 
 def calibrate(
     source: Annotated[
         Path, typer.Argument(metavar="SOURCE", help="Healthy scans of the site: a folder, or a datalist.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The calibration to write, JSON.")],
+    output: Annotated[Path, output("FILE", "The calibration to write, JSON.")],
     bundle: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Whose weights. [default: $HEALTHYTWIN_BUNDLE or the one that is shipped]"),
@@ -37,17 +41,17 @@ def calibrate(
         run = run_calibrate(
             source, output, bundle=bundle, section=section, alpha=alpha, device=device, allow_gaps=allow_gaps
         )
-    if as_json:
-        typer.echo(run.model_dump_json(indent=2))
-    else:
-        from pipelines.cli import tables
+    tell(run, as_json, _show)
 
-        tables.print_refused(run)
-        typer.echo(f"note: {run.promise}")
-        for name, before in run.thresholds_before.items():
-            typer.echo(f"{name} threshold: {_number(run.thresholds[name])}, the bundle's is {_number(before)}")
-        typer.echo(f"{run.scans} scans of {run.patients} patients, in {run.seconds:.0f} s\ncalibration: {output}")
-    raise typer.Exit(int(run.exit_code))
+
+def _show(run: CalibrateRecord) -> None:
+    from pipelines.cli import tables
+
+    tables.print_refused(run)
+    typer.echo(f"note: {run.promise}")
+    for name, before in run.thresholds_before.items():
+        typer.echo(f"{name} threshold: {_number(run.thresholds[name])}, the bundle's is {_number(before)}")
+    typer.echo(f"{run.scans} scans of {run.patients} patients, in {run.seconds:.0f} s\ncalibration: {run.calibration}")
 
 
 def _number(value: float | None) -> str:

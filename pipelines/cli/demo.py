@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.detect import tell
+from pipelines.cli.detect import show_run
 from pipelines.cli.guard import guarded
 from pipelines.cli.options import Bundle, Debug, Json, Output
+from pipelines.cli.tell import tell
 
 
 def demo(
@@ -25,7 +26,6 @@ def demo(
         from pipelines.detect.demo import demo as run_demo
 
         run = run_demo(output, bundle=bundle, seed=seed)
-    tell(run, as_json=as_json, truths=True)
     if show and run.report:
         typer.launch(Path(run.report).resolve().as_uri())
-    raise typer.Exit(int(run.exit_code))
+    tell(run, as_json, show_run)

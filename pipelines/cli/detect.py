@@ -10,6 +10,7 @@ import typer
 
 from pipelines.cli.guard import guarded
 from pipelines.cli.options import AllowGaps, Bundle, Debug, Device, Json, Output, SiteCalibration
+from pipelines.cli.tell import tell
 
 if TYPE_CHECKING:
     from pipelines.record import RunRecord
@@ -42,15 +43,11 @@ def detect(
             allow_gaps=allow_gaps,
             calibration=calibration,
         )
-    tell(run, as_json=as_json)
-    raise typer.Exit(int(run.exit_code))
+    tell(run, as_json, show_run)
 
 
-def tell(run: RunRecord, *, as_json: bool, truths: bool = False) -> None:
-    """Print what a run gave: the JSON document, or tables and where to look."""
-    if as_json:
-        typer.echo(run.model_dump_json(indent=2))
-        return
+def show_run(run: RunRecord) -> None:
+    """Tables of what a run gave, and where to look."""
     from pipelines.cli import tables
     from pipelines.report import measures
 
@@ -58,7 +55,7 @@ def tell(run: RunRecord, *, as_json: bool, truths: bool = False) -> None:
         typer.echo("nothing to do: no image file and no DICOM series found", err=True)
         return
     tables.print_cases(run)
-    if truths:
+    if any(case.truth is not None for case in run.cases) and run.metrics is None:
         typer.echo()
         tables.print_truths(run)
     if run.metrics is not None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from pipelines.cli.guard import guarded
 from pipelines.cli.options import Debug, Json
+from pipelines.cli.tell import tell
+
+if TYPE_CHECKING:
+    from pipelines.doctor import DoctorRecord
 
 
 def doctor(
@@ -17,12 +23,12 @@ def doctor(
         from pipelines.doctor import diagnose
 
         record = diagnose()
-    if as_json:
-        typer.echo(record.model_dump_json(indent=2))
-    else:
-        from pipelines.cli import tables
+    tell(record, as_json, _show)
 
-        tables.print_checks(record)
-        broken = sum(check.state == "broken" for check in record.checks)
-        typer.echo(f"\n{broken} to mend" if broken else "\nall that is needed works", err=bool(broken))
-    raise typer.Exit(int(record.exit_code))
+
+def _show(record: DoctorRecord) -> None:
+    from pipelines.cli import tables
+
+    tables.print_checks(record)
+    broken = sum(check.state == "broken" for check in record.checks)
+    typer.echo(f"\n{broken} to mend" if broken else "\nall that is needed works", err=bool(broken))

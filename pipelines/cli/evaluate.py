@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.detect import tell
+from pipelines.cli.detect import show_run
 from pipelines.cli.guard import guarded
 from pipelines.cli.options import Bundle, Debug, Json, Output
+from pipelines.cli.tell import tell
 
 
 def evaluate(
@@ -26,5 +27,4 @@ def evaluate(
         from pipelines.evaluate.run import evaluate as run_evaluate
 
         run = run_evaluate(datalist, output, bundle=bundle, section=section, report=report)
-    tell(run, as_json=as_json)
-    raise typer.Exit(int(run.exit_code))
+    tell(run, as_json, show_run)

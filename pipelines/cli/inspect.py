@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli.guard import guarded
 from pipelines.cli.options import AllowGaps, Debug, Json
+from pipelines.cli.tell import tell
+
+if TYPE_CHECKING:
+    from pipelines.detect.inspect import InspectRecord
 
 
 def inspect(
@@ -31,12 +35,12 @@ def inspect(
         from pipelines.detect.inspect import inspect as run_inspect
 
         run = run_inspect(paths, allow_gaps=allow_gaps, modalities=modality, pixels=pixels, workers=workers)
-    if as_json:
-        typer.echo(run.model_dump_json(indent=2))
-    else:
-        from pipelines.cli import tables
+    tell(run, as_json, _show)
 
-        tables.print_series(run)
-        counts = ", ".join(f"{run.counts[verdict]} {verdict}" for verdict in ("ACCEPT", "SKIP", "QUARANTINE"))
-        typer.echo(f"\n{counts}, in {run.seconds:.1f} s" if run.series else "nothing found: no image at all", err=True)
-    raise typer.Exit(int(run.exit_code))
+
+def _show(run: InspectRecord) -> None:
+    from pipelines.cli import tables
+
+    tables.print_series(run)
+    counts = ", ".join(f"{run.counts[verdict]} {verdict}" for verdict in ("ACCEPT", "SKIP", "QUARANTINE"))
+    typer.echo(f"\n{counts}, in {run.seconds:.1f} s" if run.series else "nothing found: no image at all", err=True)

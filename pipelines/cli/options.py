@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -13,7 +13,14 @@ from pipelines.problems import CommandError
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [default: cuda where there is one]")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")]
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")]
+
+
+def output(metavar: str, about: str) -> Any:
+    """`--output`, `-o`, for `Annotated[Path, output("FILE", "...")]`."""
+    return typer.Option("--output", "-o", metavar=metavar, help=about)
+
+
+Output = Annotated[Path, output("DIR", "Folder for the results.")]
 Bundle = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="The bundle to run. [default: $HEALTHYTWIN_BUNDLE or the one that is shipped]"),
@@ -26,6 +33,8 @@ SiteCalibration = Annotated[
     Path | None,
     typer.Option("--calibration", metavar="FILE", help="Of the site, by `calibrate`. [default: the bundle's own]"),
 ]
+Archive = Annotated[Path, typer.Argument(metavar="ARCHIVE", help="Folder that `reprocess -o` made.")]
+SiteFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings of the site, YAML.")]
 
 
 def names(text: str | None) -> list[str] | None:

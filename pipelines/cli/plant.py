@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli.guard import guarded
 from pipelines.cli.options import Debug, Json, Output, names
+from pipelines.cli.tell import tell
+
+if TYPE_CHECKING:
+    from pipelines.cohort.plant import PlantRecord
 
 
 def plant(
@@ -43,13 +47,13 @@ def plant(
             radius=radius,
             seed=seed,
         )
-    if as_json:
-        typer.echo(run.model_dump_json(indent=2))
-    else:
-        from pipelines.cli import tables
+    tell(run, as_json, _show)
 
-        tables.print_refused(run)
-        for name in run.bare:
-            typer.echo(f"left out: {name}: no lesion could be seen", err=True)
-        typer.echo(f"{run.healthy} healthy scans, {run.planted} with lesions, in {run.seconds:.0f} s\n{run.datalist}")
-    raise typer.Exit(int(run.exit_code))
+
+def _show(run: PlantRecord) -> None:
+    from pipelines.cli import tables
+
+    tables.print_refused(run)
+    for name in run.bare:
+        typer.echo(f"left out: {name}: no lesion could be seen", err=True)
+    typer.echo(f"{run.healthy} healthy scans, {run.planted} with lesions, in {run.seconds:.0f} s\n{run.datalist}")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli.guard import guarded
 from pipelines.cli.options import AllowGaps, Debug, Json, Output
+from pipelines.cli.tell import tell
+
+if TYPE_CHECKING:
+    from pipelines.cohort.record import PrepareRecord
 
 
 def prepare(
@@ -74,15 +78,13 @@ def prepare(
             exclude=exclude,
             allow_gaps=allow_gaps,
         )
-    if as_json:
-        typer.echo(run.model_dump_json(indent=2))
-    else:
-        from pipelines.cli import tables
+    tell(run, as_json, _show)
 
-        tables.print_scans(run)
-        typer.echo(
-            f"datalist: {run.datalist}" if run.datalist else "nothing found: no scan at all", err=not run.datalist
-        )
-        if run.contact_sheet:
-            typer.echo(f"contact sheet, to be looked at: {Path(run.contact_sheet).resolve()}")
-    raise typer.Exit(int(run.exit_code))
+
+def _show(run: PrepareRecord) -> None:
+    from pipelines.cli import tables
+
+    tables.print_scans(run)
+    typer.echo(f"datalist: {run.datalist}" if run.datalist else "nothing found: no scan at all", err=not run.datalist)
+    if run.contact_sheet:
+        typer.echo(f"contact sheet, to be looked at: {Path(run.contact_sheet).resolve()}")

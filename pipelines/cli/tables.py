@@ -160,6 +160,14 @@ def print_leaderboard(record: BenchmarkRecord) -> None:
             Console().print(Text(f"failed: {row.title}: {row.run.error}", style="red"))
 
 
+def print_drift(warnings: list[str], notes: list[str]) -> None:
+    """What has become of an archive's scans since the calibration, on standard error."""
+    for sentence in warnings:
+        typer.echo(f"WARNING: {sentence}", err=True)
+    for sentence in notes:
+        typer.echo(f"note: {sentence}", err=True)
+
+
 def _cells(case: CaseRecord) -> tuple[Text | str, ...]:
     if case.status == "skipped":
         return Text(f"skipped: {case.reason} [{case.code}]", style="bright_black"), "", "", "", ""

@@ -1,21 +1,25 @@
-"""The commands that learn from healthy scans, and the one that plants lesions to test with."""
+"""`healthytwin train`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug, Json, names
+from pipelines.cli.options import Debug, Json, names, output
+from pipelines.cli.tell import tell
+
+if TYPE_CHECKING:
+    from pipelines.train.run import TrainRecord
 
 
 def train(
     datalist: Annotated[
         Path, typer.Argument(metavar="DATALIST", help="dataset.json or its folder, or a folder of healthy scans.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="BUNDLE", help="Folder of the bundle to make.")],
+    output: Annotated[Path, output("BUNDLE", "Folder of the bundle to make.")],
     like: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Take preparation and anomalies from this bundle, not from the scans."),
@@ -87,18 +91,18 @@ def train(
             settings={key: value for key, value in settings.items() if value is not None},
             resume=resume,
         )
-    if as_json:
-        typer.echo(run.model_dump_json(indent=2))
-    else:
-        from pipelines.cli import tables
+    tell(run, as_json, _show)
 
-        tables.print_refused(run)
-        for note in (*run.notes, run.promise):
-            typer.echo(f"note: {note}")
-        best = "not measured" if run.voxel_ap is None else f"{run.voxel_ap:.3f}"
-        typer.echo(
-            f"\n{run.training} scans trained on, {run.validation} kept back; voxel AP on planted anomalies {best}; "
-            f"{run.seconds / 60:.1f} min"
-        )
-        typer.echo(f"pictures of the training: {run.pictures}\nbundle: {run.bundle}")
-    raise typer.Exit(int(run.exit_code))
+
+def _show(run: TrainRecord) -> None:
+    from pipelines.cli import tables
+
+    tables.print_refused(run)
+    for note in (*run.notes, run.promise):
+        typer.echo(f"note: {note}")
+    best = "not measured" if run.voxel_ap is None else f"{run.voxel_ap:.3f}"
+    typer.echo(
+        f"\n{run.training} scans trained on, {run.validation} kept back; voxel AP on planted anomalies {best}; "
+        f"{run.seconds / 60:.1f} min"
+    )
+    typer.echo(f"pictures of the training: {run.pictures}\nbundle: {run.bundle}")

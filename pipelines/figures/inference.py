@@ -17,7 +17,7 @@ import typer
 
 from pipelines.bundles import find_bundle, load
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug
+from pipelines.cli.options import Debug, output
 from pipelines.machine.files import writable_folder, write_whole
 from pipelines.machine.provenance import commit, machine
 
@@ -84,7 +84,7 @@ def bench(
     threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 2,
     bundle: Annotated[Path | None, typer.Option(help="The bundle to time.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/inference.json"),
+    output: Annotated[Path, output("FILE", "JSON file to write.")] = Path("bench/inference.json"),
     debug: Debug = False,
 ) -> None:
     """Time the examination of a 256 x 256 x 24 volume against the bare network, in one run."""

@@ -12,7 +12,7 @@ import typer
 
 from pipelines.bundles import find_bundle, load
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug
+from pipelines.cli.options import Debug, output
 from pipelines.machine.files import writable_folder, write_whole
 from pipelines.machine.peak_memory import peak_mib
 from pipelines.machine.provenance import provenance
@@ -35,7 +35,7 @@ def large_volume(shape: tuple[int, int, int] = SHAPE, spacing: tuple[float, floa
 
 def bench_memory(
     bundle: Annotated[Path | None, typer.Option(help="The bundle to run.")] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/memory.json"),
+    output: Annotated[Path, output("FILE", "JSON file to write.")] = Path("bench/memory.json"),
     debug: Debug = False,
 ) -> None:
     """Examine one volume of 512 x 512 x 600 voxels on the CPU, and tell the peak of the process's memory."""

@@ -10,6 +10,7 @@ import typer
 from pipelines.benchmark.leaderboard import HEADINGS, as_markdown, cell
 from pipelines.benchmark.record import TRAINED_HERE, BenchmarkRecord, Row
 from pipelines.cli.guard import guarded
+from pipelines.cli.options import output
 from pipelines.machine.files import write_whole
 
 _TEXT = """# Leaderboards
@@ -75,7 +76,7 @@ def _against(rows: list[Row], key: str) -> str:
 
 def collect(
     results: Annotated[Path, typer.Argument(help="Folder of leaderboard-*.json.")] = Path("docs/reference/results"),
-    output: Annotated[Path, typer.Option("-o", "--output")] = Path("docs/reference/leaderboards.md"),
+    output: Annotated[Path, output("FILE", "Page to write.")] = Path("docs/reference/leaderboards.md"),
 ) -> None:
     """Write the page of all leaderboards."""
     with guarded(debug=False):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug
+from pipelines.cli.options import Debug, output
 from pipelines.machine.files import writable_folder, write_whole
 from pipelines.machine.provenance import provenance
 from pipelines.problems import CommandError
@@ -72,7 +72,7 @@ def draw(stages: list[list[dict[str, float]]], path: Path) -> Path:
 
 def learning_curve(
     logs: Annotated[list[Path], typer.Argument(help="Folders of logs, in the order in which weights were handed on.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write; a PNG goes beside it.")],
+    output: Annotated[Path, output("FILE", "JSON file to write; a PNG goes beside it.")],
     debug: Debug = False,
 ) -> None:
     """Write how the validation metrics rose with the steps."""

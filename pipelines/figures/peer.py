@@ -14,7 +14,7 @@ import typer
 
 from pipelines.bundles import find_bundle
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug
+from pipelines.cli.options import Debug, output
 from pipelines.figures.peer_features import HEALTHY, PlantedScan, gather
 from pipelines.machine.files import printable, writable_folder, write_whole
 from pipelines.machine.provenance import provenance
@@ -174,9 +174,7 @@ def _spearman(one: np.ndarray, other: np.ndarray) -> float:
 
 def peer_anomalib(
     data: Annotated[Path, typer.Argument(metavar="DATALIST", help="Healthy runs under training and validation.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path(
-        "bench/peer-anomalib.json"
-    ),
+    output: Annotated[Path, output("FILE", "JSON file to write.")] = Path("bench/peer-anomalib.json"),
     bundle: Annotated[Path, typer.Option(help="Whose encoder gives the features.")] = Path(
         "bundles/brain_flair_healthy_twin"
     ),

@@ -16,7 +16,7 @@ import numpy as np
 import typer
 
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug
+from pipelines.cli.options import Debug, output
 from pipelines.machine.files import writable_folder, write_whole
 from pipelines.machine.provenance import commit, machine
 
@@ -54,7 +54,7 @@ def measure_reading(folder: Path, *, repeats: int) -> dict[str, list[float]]:
 
 def bench(
     repeats: Annotated[int, typer.Option("-n", "--repeats", min=1, help="Runs to take the median of.")] = 5,
-    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/reading.json"),
+    output: Annotated[Path, output("FILE", "JSON file to write.")] = Path("bench/reading.json"),
     debug: Debug = False,
 ) -> None:
     """Read a 200-slice series with every check and hash, against SimpleITK's reader, in one run."""

@@ -18,7 +18,7 @@ import typer
 
 from pipelines.bundles import find_bundle
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug
+from pipelines.cli.options import Debug, output
 from pipelines.figures.process_tree import TreeMemory
 from pipelines.figures.rerun import COMMAND
 from pipelines.machine.files import writable_folder, write_whole
@@ -145,7 +145,7 @@ def bench_reprocess(
     ] = False,
     bundle: Annotated[Path | None, typer.Option(help="The bundle to run.")] = None,
     beside: Annotated[str, typer.Option(help="What else ran on the machine, for the record.")] = "nothing",
-    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/reprocess.json"),
+    output: Annotated[Path, output("FILE", "JSON file to write.")] = Path("bench/reprocess.json"),
     debug: Debug = False,
 ) -> None:
     """Time `reprocess` with one worker against its parts one after the other, and watch its memory.

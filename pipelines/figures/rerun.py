@@ -17,7 +17,7 @@ import typer
 
 from pipelines.bundles import find_bundle
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug
+from pipelines.cli.options import Debug, output
 from pipelines.machine.files import writable_folder, write_whole
 from pipelines.machine.provenance import provenance
 
@@ -120,7 +120,7 @@ def bench_rerun(
     jobs: Annotated[int, typer.Option(min=1, help="Inputs, each a job.")] = 5000,
     repeats: Annotated[int, typer.Option("-n", "--repeats", min=1, help="Second runs.")] = 3,
     bundle: Annotated[Path | None, typer.Option(help="The bundle of the archive.")] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/rerun.json"),
+    output: Annotated[Path, output("FILE", "JSON file to write.")] = Path("bench/rerun.json"),
     debug: Debug = False,
 ) -> None:
     """Fill an archive, and time `healthytwin reprocess` on it once more.

@@ -18,7 +18,7 @@ import numpy as np
 import typer
 
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug
+from pipelines.cli.options import Debug, output
 from pipelines.machine.files import writable_folder, write_whole
 from pipelines.machine.provenance import commit, machine
 
@@ -88,7 +88,7 @@ def bench(
         10_000
     ),
     repeats: Annotated[int, typer.Option("-n", "--repeats", min=1, help="Runs to take the median of.")] = 3,
-    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/scanning.json"),
+    output: Annotated[Path, output("FILE", "JSON file to write.")] = Path("bench/scanning.json"),
     debug: Debug = False,
 ) -> None:
     """Scan single-slice files: seconds against a bare pydicom loop, memory for ten times the files."""

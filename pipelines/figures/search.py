@@ -13,7 +13,7 @@ import typer
 from pipelines.benchmark.settings import FULL, QUICK, Settings
 from pipelines.bundles import find_bundle, load
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug
+from pipelines.cli.options import Debug, output
 from pipelines.figures.inference import timed
 from pipelines.machine.files import printable, writable_folder, write_whole
 from pipelines.machine.provenance import provenance
@@ -48,7 +48,7 @@ def bench_search(
     slices: Annotated[int, typer.Option(min=1, help="From its middle; both take time in proportion.")] = 4,
     threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 2,
     bundle: Annotated[Path | None, typer.Option(help="The bundle to time.")] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/search.json"),
+    output: Annotated[Path, output("FILE", "JSON file to write.")] = Path("bench/search.json"),
     debug: Debug = False,
 ) -> None:
     """Time AnoGAN's search, with 100 and with the paper's 500 steps, against HealthyTwin on the same slices."""

@@ -19,7 +19,7 @@ import typer
 
 from pipelines.bundles import find_bundle
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug
+from pipelines.cli.options import Debug, output
 from pipelines.cohort.healthy import gather
 from pipelines.evaluate.run import evaluate
 from pipelines.machine.files import writable_folder, write_whole
@@ -185,7 +185,7 @@ def main(
     question: Annotated[Question, typer.Argument(help="What to ask.")],
     source: Annotated[Path, typer.Argument(metavar="DATALIST", help="With training, validation and a labelled test.")],
     encoder: Annotated[Path, typer.Option(help="What `healthytwin pretrain` made of other data.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="For the runs, and the JSON file.")],
+    output: Annotated[Path, output("DIR", "For the runs, and the JSON file.")],
     patients: Annotated[str, typer.Option(help="Numbers of patients, for transfer.")] = "5,10,20",
     steps: Annotated[int, typer.Option(min=1, help="Of each of four epochs.")] = 75,
     like: Annotated[Path | None, typer.Option(metavar="DIR", help="The bundle to vary.")] = None,

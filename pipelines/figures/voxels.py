@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug
+from pipelines.cli.options import Debug, output
 from pipelines.machine.files import writable_folder, write_whole
 from pipelines.machine.peak_memory import peak_mib
 from pipelines.machine.provenance import provenance
@@ -54,7 +54,7 @@ def exact(voxels: int) -> float:
 
 def bench_voxels(
     voxels: Annotated[int, typer.Option(min=COMPARED, help="How many, in the largest run.")] = 1_000_000_000,
-    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("bench/voxels.json"),
+    output: Annotated[Path, output("FILE", "JSON file to write.")] = Path("bench/voxels.json"),
     debug: Debug = False,
 ) -> None:
     """Count ever more voxels, tell by how much memory has grown, then compare with scikit-learn."""

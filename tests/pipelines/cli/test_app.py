@@ -15,7 +15,7 @@ import pipelines.benchmark.run
 import pipelines.cohort.prepare
 import pipelines.reprocess.run
 from pipelines.cli.app import app
-from pipelines.cli.examples import EXAMPLES
+from pipelines.cli.commands import COMMANDS as ROWS
 
 LISTENS = {"receive", "label"}  # until Ctrl-C: there is no result to print
 
@@ -32,16 +32,16 @@ def commands(group: Any, *before: str) -> Iterator[tuple[str, Any]]:
 COMMANDS = dict(commands(typer.main.get_command(app)))
 
 
-def test_there_is_an_example_for_every_command_and_no_other() -> None:
-    assert sorted(EXAMPLES) == sorted(COMMANDS)
+def test_every_row_is_a_command() -> None:
+    assert sorted(ROWS) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_shows_an_example_that_is_understood(name: str) -> None:
     done = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
     assert done.exit_code == 0
-    assert f"Example: {EXAMPLES[name]}" in done.stdout
-    words = shlex.split(EXAMPLES[name])
+    assert f"Example: {ROWS[name].example}" in done.stdout
+    words = shlex.split(ROWS[name].example)
     assert words[: 1 + len(name.split())] == ["healthytwin", *name.split()]
     COMMANDS[name].make_context(name, words[1 + len(name.split()) :])
 

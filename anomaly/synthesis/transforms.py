@@ -13,7 +13,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import convert_to_numpy
 from numpy.random import Generator
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import find_objects, gaussian_filter
 from skimage.morphology import isotropic_closing, isotropic_dilation
 
 from anomaly.synthesis.families import FAMILIES, SHAPES
@@ -81,7 +81,9 @@ def plant(image: Array, plantings: Sequence[Planting], region: Array) -> tuple[A
     image, truth = image.astype(np.float32), np.zeros(image.shape, dtype=np.float32)
     away = to_enclosed(region) if any(planting.shape.depth for planting in plantings) else None
     for planting in plantings:
-        soft = render_shape(planting.shape, image.shape) * room(region, planting.reach)
+        soft = render_shape(planting.shape, image.shape)
+        near = _around(soft, planting.reach)
+        soft[near] *= room(region[near], planting.reach)
         if away is not None and planting.shape.depth:
             soft *= layer(away, planting.shape.depth)
         inside = soft > _EDGE
@@ -117,6 +119,16 @@ def room(region: Array, reach: float) -> Array:
     edge = min(1.0, reach)
     wider = isotropic_dilation(closed, edge, spacing=spacing).astype(np.float32)
     return gaussian_filter(wider, _in_plane(edge, region.ndim), truncate=2.0)
+
+
+def _around(soft: Array, reach: float) -> tuple[slice, ...]:
+    """The box of a shape, so much wider that closing gaps of `reach` voxels gives inside what it gives in the whole."""
+    if not (soft > 0).any():
+        return tuple(slice(0, 0) for _ in soft.shape)
+    margin = int(2 * reach) + 6
+    box = find_objects((soft > 0).astype(np.uint8))[0]
+    widths = (margin, margin, 0)[: soft.ndim]
+    return tuple(slice(max(0, part.start - width), part.stop + width) for part, width in zip(box, widths, strict=True))
 
 
 def layer(away: Array, depth: float) -> Array:

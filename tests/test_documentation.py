@@ -24,7 +24,7 @@ ROOMS = {
         *(f"anomaly.{part}" for part in ("engines", "metrics", "networks", "scoring", "synthesis")),
         "anomaly.methods.anomalib_model",
     ],
-    "data_prep": ["data_prep", "data_prep.demo"],
+    "data_prep": ["data_prep", "data_prep.demo", "data_prep.heads"],
 }
 NAMES = [
     (room, module, name)

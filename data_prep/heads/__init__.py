@@ -1,6 +1,6 @@
 """Healthy heads of any contrast, made from label maps."""
 
-from data_prep.heads.cohort import HeadOrder, make_heads
+from data_prep.heads.cohort import HeadOrder, write_scans
 from data_prep.heads.contrast import CONTRASTS, Contrast, draw_contrast
 from data_prep.heads.head import SynthesisedHead, synthesise
 from data_prep.heads.head_map import HeadMap, head_of, read_head
@@ -20,8 +20,8 @@ __all__ = [
     "draw_contrast",
     "draw_recipe",
     "head_of",
-    "make_heads",
     "read_head",
     "synthesise",
     "to_tissues",
+    "write_scans",
 ]

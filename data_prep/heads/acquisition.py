@@ -49,13 +49,13 @@ def draw_acquisition(rng: Generator) -> Acquisition:
         return float(value) if rng.random() < prob else 0.0
 
     direction = rng.normal(size=3)
-    direction /= np.linalg.norm(direction)
+    x, y, z = (float(part) for part in direction / np.linalg.norm(direction))
     smear = (int(rng.integers(2)), float(rng.uniform(1.5, 4.0))) if rng.random() < 0.12 else (0, 1.0)
     return Acquisition(
         blur=float(rng.uniform(0.25, 0.9)),
         smear=smear,
         shading=sometimes(0.75, rng.uniform(0.0, 0.35)),
-        coil=(sometimes(0.25, rng.uniform(0.2, 1.0)), *map(float, direction)),
+        coil=(sometimes(0.25, rng.uniform(0.2, 1.0)), x, y, z),
         ghost=(sometimes(0.15, rng.uniform(0.02, 0.12)), float(rng.choice([0.25, 0.5, 0.33])), int(rng.integers(2))),
         motion=(sometimes(0.15, rng.uniform(0.1, 0.4)), float(rng.uniform(0.5, 2.5))),
         noise=float(rng.uniform(0.005, 0.06) if rng.random() < 0.85 else rng.uniform(0.06, 0.12)),

@@ -1,4 +1,4 @@
-"""A cohort of healthy heads on disk: scans, their recipes, and the datalist."""
+"""Healthy heads on disk: scans, and the recipes that they were made by."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.heads.head import synthesise
-from data_prep.heads.head_map import HeadMap, read_head
+from data_prep.heads.head_map import HeadMap
 from data_prep.heads.recipe import Recipe, draw_recipe
 
 _UNITS = 400.0  # of the file, for brain; scanners give a few hundred
@@ -39,35 +39,23 @@ class HeadOrder:
     seed: int = 0
 
 
-def make_heads(maps: Sequence[Path], out_dir: Path, order: HeadOrder, *, section: str = "validation") -> Iterator[str]:
-    """Write the scans of `order` from each label map, and `dataset.json` when all are written.
+def write_scans(head: HeadMap, patient: str, folder: Path, order: HeadOrder) -> Iterator[dict[str, Any]]:
+    """Write the scans of one head, each with its recipe.
 
     Args:
-        maps: label maps, see `read_head`; their names become the patients'.
-        out_dir: gets `images/*.nii.gz`, `recipes/*.json` and `dataset.json`.
+        head: its map.
+        patient: name that the scans' names begin with.
+        folder: gets `images/*.nii.gz` and `recipes/*.json`; both folders are there.
         order: what to make.
-        section: of the datalist.
 
     Yields:
-        The name of each scan, once it is written.
-
-    Raises:
-        InputError: a file is no label map of a head.
+        The entry of each scan in a datalist, once it is written.
     """
-    for folder in ("images", "recipes"):
-        (out_dir / folder).mkdir(parents=True, exist_ok=True)
-    entries = []
-    for path in maps:
-        head, patient = read_head(path), path.name.split(".")[0]
-        for contrast in order.contrasts:
-            for copy in range(order.copies):
-                name = f"{patient}-{contrast}-{copy + 1}"
-                recipe = _recipe(head, order, name=name, contrast=contrast)
-                entries.append(_write(head, recipe, out_dir, name) | {"patient": patient, "contrast": contrast})
-                yield name
-    header = {"name": out_dir.name, "modality": {"0": "MR"}, "seed": order.seed}
-    text = json.dumps(header | {section: entries}, indent=1)
-    (out_dir / "dataset.json").write_text(text + "\n", encoding="utf-8")
+    for contrast in order.contrasts:
+        for copy in range(order.copies):
+            name = f"{patient}-{contrast}-{copy + 1}"
+            recipe = _recipe(head, order, name=name, contrast=contrast)
+            yield _write(head, recipe, folder, name) | {"patient": patient, "contrast": contrast}
 
 
 def _recipe(head: HeadMap, order: HeadOrder, *, name: str, contrast: str) -> Recipe:

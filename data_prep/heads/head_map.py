@@ -71,8 +71,8 @@ def read_head(path: str | Path) -> HeadMap:
     Raises:
         InputError: the file is no volume; UNKNOWN_LABELS: its numbers are no tissues; NO_BRAIN: none of them is brain.
     """
+    from data_prep.cases.read import read_volume
     from data_prep.errors import InputError
-    from data_prep.read import read_volume
 
     volume = read_volume(path)
     try:

@@ -12,11 +12,11 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Randomizable
 from monai.utils import convert_to_numpy
 
-from data_prep.head import BRAIN_LEVEL
 from data_prep.heads.head import synthesise
 from data_prep.heads.head_map import head_of
 from data_prep.heads.recipe import Recipe, draw_recipe
 from data_prep.heads.tissues import TISSUES
+from data_prep.transforms.body import BRAIN_LEVEL
 
 _MAPPED = 0.6  # part of a voxel that must be brain, for an anomaly to be planted there
 

@@ -20,6 +20,7 @@ from pipelines.cli.pretrain import pretrain
 from pipelines.cli.quarantine import list_quarantined, release, retry
 from pipelines.cli.receive import receive
 from pipelines.cli.reprocess import reprocess
+from pipelines.cli.synthesise import synthesise
 from pipelines.cli.train import train
 
 
@@ -43,6 +44,7 @@ COMMANDS = {
     "detect": Command(detect, "healthytwin detect my-study/FLAIR -o out"),
     "train": Command(train, "healthytwin train cohort -o bundles/my_site --epochs 20"),
     "pretrain": Command(pretrain, "healthytwin pretrain archive/ct archive/mr -o encoder.pth"),
+    "synthesise": Command(synthesise, "healthytwin synthesise head-labels -o heads --contrast flair,t1"),
     "plant": Command(plant, "healthytwin plant cohort -o planted --copies 2"),
     "evaluate": Command(evaluate, "healthytwin evaluate planted -o out/planted --bundle bundles/my_site"),
     "benchmark": Command(benchmark, "healthytwin benchmark cohort -o out/benchmark --quick"),

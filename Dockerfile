@@ -16,7 +16,7 @@ COPY --from=wheel /wheels /tmp/wheels
 RUN pip install --no-cache-dir -c /tmp/constraints.txt /tmp/wheels/*.whl && rm -r /tmp/wheels \
     && useradd --create-home --uid 1000 healthytwin && mkdir /data && chown healthytwin /data
 USER healthytwin
-ENV MPLCONFIGDIR=/tmp/matplotlib
+ENV MPLCONFIGDIR=/tmp/matplotlib PYTHONSAFEPATH=1
 WORKDIR /data
 RUN healthytwin doctor
 ENTRYPOINT ["healthytwin"]

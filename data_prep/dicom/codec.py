@@ -11,16 +11,15 @@ import json
 import os
 import select
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from data_prep.budget import MIB
+from data_prep.child import environment, python
 from data_prep.dicom.codec_child import ERROR, LENGTH
 from data_prep.dicom.instance import Instance
 
@@ -86,17 +85,15 @@ class _Child:
     """The process and its pipes."""
 
     def __init__(self) -> None:
-        root = str(Path(__file__).resolve().parent.parent.parent)
-        paths = os.pathsep.join(path for path in (root, os.environ.get("PYTHONPATH")) if path)
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self.owner, self.broken, self.answered = os.getpid(), False, False
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "data_prep.dicom.codec_child"],
+            python("data_prep.dicom.codec_child"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env={**os.environ, **threads, "PYTHONPATH": paths},
+            env=environment(**threads),
         )
 
     def send(self, request: dict[str, object], content: bytes) -> None:

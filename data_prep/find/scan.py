@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+from data_prep.child import safe_path
 from data_prep.dicom.instance import Instance, NoImage, read_instance
 from data_prep.errors import InputError
 from data_prep.find.order import sort_text
@@ -107,7 +108,7 @@ def _in_processes(
 ) -> Iterator[Row]:
     """Chunks of files to worker processes, few at a time, so that memory stays flat."""
     waiting: deque[Future[list[Row]]] = deque()
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with safe_path(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         while chunk := first[:_CHUNK] or list(islice(rest, _CHUNK)):
             first = first[_CHUNK:]
             waiting.append(pool.submit(_rows, chunk, named))

@@ -45,4 +45,7 @@ def healthytwin(
 
 def main() -> None:
     """Entry point; raises SystemExit with an `ExitCode`."""
+    from data_prep.child import stay_out_of_working_directory
+
+    stay_out_of_working_directory()
     app()

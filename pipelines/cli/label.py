@@ -17,6 +17,10 @@ def label(
     bundle: Bundle = None,
     device: Device = None,
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0: at all.")] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name that clients call this machine by; may stand several times."),
+    ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,
     print_app: Annotated[
         bool, typer.Option("--print-app", help="Print the app's folder for `monailabel start_server`, and end.")
@@ -34,7 +38,7 @@ def label(
             msg = "name the studies: healthytwin label --studies DIR"
             raise CommandError(msg)
         else:
-            code = serve(studies, bundle=bundle, device=device, host=host, port=port)
+            code = serve(studies, bundle=bundle, device=device, host=host, port=port, names=allow_host or ())
     if print_app:
         typer.echo(folder)
         return

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from monailabel.config import settings
-from monailabel.datastore.local import LocalDatastore
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask
@@ -19,14 +18,19 @@ from monailabel.interfaces.tasks.train import TrainTask
 from data_prep import InputError
 from pipelines.bundles import find_bundle, modalities
 from pipelines.label.batch import Batch
+from pipelines.label.checks import IMAGES, check_options
 from pipelines.label.choose import least_certain, most_abnormal
 from pipelines.label.detect import Detect, Levels
 from pipelines.label.examiner import Examiner, place_of
+from pipelines.label.locks import check_names
+from pipelines.label.process import started_by_the_server, uploads
 from pipelines.label.refusals import refusals
 from pipelines.label.scores import Score, remember
+from pipelines.label.store import StudyFolder
 from pipelines.label.training import TrainHealthy, trained_bundles
+from pipelines.machine.parent import end_with_parent
 
-_IMAGES = ("*.nii.gz", "*.nii", "*.nrrd")
+_IMAGES = tuple(f"*{extension}" for extension in IMAGES)
 _CT_ALONE = {"Modality": "CT"}  # MONAI Label's own filter, where nobody set another
 
 
@@ -40,6 +44,10 @@ class HealthyTwinApp(MONAILabelApp):
     """
 
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str]) -> None:
+        check_names()
+        self.uploads = uploads()
+        if started_by_the_server():
+            end_with_parent(os.getppid())
         bundle = find_bundle(Path(conf["bundle"]) if conf.get("bundle") else None)
         self._device = conf.get("device") or None
         self.examiner = Examiner(bundle, device=self._device)
@@ -60,7 +68,7 @@ class HealthyTwinApp(MONAILabelApp):
             if wanted and settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER == _CT_ALONE:
                 settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER = {"Modality": wanted[0]}
             return super().init_datastore()
-        return LocalDatastore(
+        return StudyFolder(
             self.studies,
             extensions=_IMAGES,
             auto_reload=settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD,
@@ -102,6 +110,8 @@ class HealthyTwinApp(MONAILabelApp):
         self._offer_trained()
         store, image = datastore or self.datastore(), request["image"]
         ours = image in store.list_images()
+        with refusals():
+            check_options(request)
         scores = ours and request.get("model") in ("detect", "levels")
         with refusals():
             if ours:
@@ -142,7 +152,9 @@ class HealthyTwinApp(MONAILabelApp):
         Raises:
             InputError: there is no such image, or it lies elsewhere.
         """
-        places = [Path(self.studies), Path(tempfile.gettempdir())]
+        if not isinstance(image, str):
+            raise InputError("", "MISSING_FILE", "an image is named by a text")
+        places = [Path(self.studies), self.uploads]
         if self.sessions() is not None:
             places.append(Path(self.sessions().store_path))
         path = Path(self.studies, image).resolve()

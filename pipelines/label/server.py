@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import typer
 
+from data_prep import child
+from data_prep.child import python
 from pipelines.bundles import find_bundle
 from pipelines.machine.files import writable_folder, write_whole
+from pipelines.machine.parent import end_with_parent
 from pipelines.problems import CommandError
 
 COMPAT = Path(__file__).parent / "compat"
+HOSTS = "HEALTHYTWIN_LABEL_HOSTS"  # of the server's process: names that clients may call it by, between commas
+_EVERYWHERE = ("0.0.0.0", "::")
+_ENDING = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
 _MAIN = '''"""HealthyTwin for MONAI Label."""
 
 from pipelines.label.app import HealthyTwinApp
@@ -41,8 +50,11 @@ def serve(
     device: str | None = None,
     host: str = "127.0.0.1",
     port: int = 8000,
+    names: Sequence[str] = (),
 ) -> int:
-    """Run the server until it is stopped; gives its exit code.
+    """Run the server until it is stopped; gives its exit code. It ends with this process, however that one ends.
+
+    It runs in the app's folder, not where the user is: MONAI Label reads settings from a `.env` where it runs.
 
     Args:
         studies: a folder, or a DICOMweb address.
@@ -50,6 +62,7 @@ def serve(
         device: as of `healthytwin detect`.
         host: address to listen at.
         port: to listen at.
+        names: that clients call this machine by, beside its own and `host`.
 
     Raises:
         CommandError: MONAI Label is not installed here, there is no such bundle or folder.
@@ -62,14 +75,33 @@ def serve(
         msg = f"{studies}: no such folder of studies"
         raise CommandError(msg)
     conf = ["--conf", "bundle", str(find_bundle(bundle)), *(["--conf", "device", device] if device else [])]
-    command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(app_folder())]
-    command += ["--studies", studies, "--host", host, "--port", str(port), *conf]
-    command += ["--uvicorn_app", "pipelines.label.asgi:app"]
-    return subprocess.run(command, env=environment(), check=False).returncode
+    folder = app_folder()
+    command = [*python("monailabel.main"), "start_server", "--app", str(folder)]
+    command += ["--studies", studies if remote else str(Path(studies).resolve()), "--host", host, "--port", str(port)]
+    command += [*conf, "--uvicorn_app", "pipelines.label.asgi:app"]
+    hosts = ",".join([*names, *([] if host in _EVERYWHERE else [host])])
+    with tempfile.TemporaryDirectory(prefix="healthytwin-label-") as scratch:
+        return _run(command, folder, {**environment(), HOSTS: hosts, "TMPDIR": scratch})
 
 
 def environment() -> dict[str, str]:
     """This process's environment, with the paths to pydicom-seg's stand-in and to this Python's commands."""
+    children = child.environment()
     paths = {"PYTHONPATH": COMPAT, "PATH": Path(sys.executable).parent}
-    added = {name: os.pathsep.join(filter(None, (str(path), os.environ.get(name)))) for name, path in paths.items()}
-    return {**os.environ, **added}
+    return {**children, **{name: f"{path}{os.pathsep}{children.get(name, '')}" for name, path in paths.items()}}
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str]) -> int:
+    """Run a command in a folder, and hand signals that are meant to end this process on to it."""
+    us = os.getpid()
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, start_new_session=True, preexec_fn=lambda: end_with_parent(us)
+    )
+    before = {number: signal.signal(number, lambda number, _: process.send_signal(number)) for number in _ENDING}
+    try:
+        return process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        process.kill()
+        process.wait()

@@ -60,7 +60,7 @@ def main(folder: Path, bundle: Path) -> dict[str, int]:
     from pipelines.label.asgi import app
 
     told = {}
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://127.0.0.1") as client:
 
         def ask(name: str, bearer: str, **more: Any) -> None:
             headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}

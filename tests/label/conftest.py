@@ -50,9 +50,9 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serving(studies: Path, bundle: Path, home: Path) -> Iterator[Any]:
     """The real server in this process. It scores nothing by itself, and no thread of it watches the folder."""
     from fastapi.testclient import TestClient
-    from monailabel.app import app
     from monailabel.config import settings
 
+    from pipelines.label.asgi import app
     from pipelines.label.server import app_folder
 
     with pytest.MonkeyPatch.context() as patch:
@@ -63,7 +63,7 @@ def serving(studies: Path, bundle: Path, home: Path) -> Iterator[Any]:
         patch.setattr(settings, "MONAI_LABEL_SESSION_PATH", str(home / "sessions"))
         patch.setattr(settings, "MONAI_LABEL_AUTO_UPDATE_SCORING", False)
         patch.setattr(settings, "MONAI_LABEL_DATASTORE_AUTO_RELOAD", False)
-        with TestClient(app) as client:
+        with TestClient(app, base_url="http://127.0.0.1") as client:
             yield client
 
 

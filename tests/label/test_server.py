@@ -7,8 +7,10 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import pytest
 import requests
 from conftest import phantom
 
+from tests.hostile.folder import imported, make_hostile
 from tests.label.conftest import AFFINE
 
 TINY = {"epochs": 1, "steps": 2, "batch_size": 1}
@@ -37,26 +40,36 @@ def until(done: Callable[[], Any], *, seconds: float = 240) -> Any:
 def server(
     studies: Path, bright_bundle: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """The process, and its port."""
+    """The process, and its port. It starts in a folder in which modules of every name lie."""
     for index in range(3):
         array = phantom(spatial=(40, 48, 10), seed=index)[0]
         nib.save(nib.Nifti1Image(array, AFFINE), studies / f"phantom{index}.nii.gz")
+    home = tmp_path_factory.mktemp("home")
+    make_hostile(home / "here", home / "imported")
+    with started(studies, bright_bundle, home, home / "here") as (process, port):
+        yield process, port
+    assert imported(home / "imported") == []
+
+
+@contextmanager
+def started(studies: Path, bundle: Path, home: Path, here: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """`healthytwin label` in the folder `here`, until it answers; and its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    home = tmp_path_factory.mktemp("home")
-    command = ["healthytwin", "label", "--studies", str(studies), "--bundle", str(bright_bundle), "--device", "cpu"]
+    program = "import sys; from pipelines.cli.app import main; sys.exit(main())"
+    command = [sys.executable, "-P", "-c", program, "label", "--studies", str(studies), "--bundle", str(bundle)]
+    command += ["--device", "cpu", "--port", str(port)]
     environment = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
     log = home / "server.log"
     with log.open("w") as stream:
-        command += ["--port", str(port)]
-        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream, start_new_session=True)
+        process = subprocess.Popen(command, cwd=here, env=environment, stdout=stream, stderr=stream)
     try:
         until(lambda: process.poll() is not None or _answers(port))
         assert process.poll() is None, log.read_text()
         yield process, port
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        process.terminate()
         process.wait()
 
 
@@ -65,6 +78,21 @@ def _answers(port: int) -> bool:
         return requests.get(f"http://127.0.0.1:{port}/info/", timeout=30).ok
     except requests.ConnectionError:
         return False
+
+
+def is_taken(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_the_server_ends_with_its_parent(
+    studies: Path, bright_bundle: Path, tmp_path: Path, end: signal.Signals
+) -> None:
+    with started(studies, bright_bundle, tmp_path, tmp_path) as (process, port):
+        process.send_signal(end)
+        process.wait()
+        until(lambda: not is_taken(port), seconds=20)
 
 
 @pytest.fixture

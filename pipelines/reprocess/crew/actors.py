@@ -8,9 +8,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from pathlib import Path
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
+from data_prep.child import safe_path
 from pipelines.problems import CommandError
 from pipelines.reprocess.crew.process import ERROR, OUTCOME, READY, AnyWorker, quietly
 from pipelines.reprocess.crew.settings import Settings
@@ -163,12 +165,14 @@ def cluster(settings: Settings, workers: int) -> Iterator[None]:
         raise CommandError(msg) from error
     own: dict[str, Any] = {"num_cpus": workers * settings.threads, "include_dashboard": False}
     try:
-        ray.init(
-            address=address or "local",
-            log_to_driver=settings.debug,
-            logging_level=logging.INFO if settings.debug else logging.ERROR,
-            **({} if address else own),
-        )
+        with safe_path():
+            ray.init(
+                address=address or "local",
+                job_config=_job_config(),
+                log_to_driver=settings.debug,
+                logging_level=logging.INFO if settings.debug else logging.ERROR,
+                **({} if address else own),
+            )
     except Exception as error:  # Ray raises plain ones where a part of it does not start
         msg = f"Ray cannot be started: {' '.join(str(error).split())[:200]}"
         raise CommandError(msg) from error
@@ -177,6 +181,17 @@ def cluster(settings: Settings, workers: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _job_config() -> Any:
+    """Of a job whose actors import nothing from the driver's working directory, which Ray would add to their paths."""
+    from ray.job_config import JobConfig
+
+    class Config(JobConfig):  # type: ignore[misc]
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True  # so that Ray 2.60 leaves the driver's own alone
+
+    return Config(_py_driver_sys_path=[str(Path(__file__).resolve().parents[3])])
 
 
 def _check_loopback(ray: Any, address: str | None) -> None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from data_prep.child import safe_path, stay_out_of_working_directory
 from pipelines.reprocess.crew.overlap import IN_WORK, Overlap
 from pipelines.reprocess.crew.settings import Settings, Target
 from pipelines.reprocess.ledger.identity import identity
@@ -35,6 +36,7 @@ def serve(connection: Any, settings: Settings) -> None:
 def quietly(settings: Settings) -> None:
     """Leave Ctrl-C to the parent, and print nothing: what libraries warn of may hold values of headers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stay_out_of_working_directory()
     if settings.debug:
         return
     warnings.simplefilter("ignore")
@@ -179,7 +181,8 @@ class WorkerProcess(AnyWorker):
         context = _context()
         self.connection, end = context.Pipe()
         self.process = context.Process(target=target, args=(end, settings), daemon=True)
-        self.process.start()
+        with safe_path():
+            self.process.start()
         end.close()
         self.owner = identity(self.process.pid)
 

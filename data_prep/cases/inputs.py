@@ -154,12 +154,14 @@ def unique_names(cases: Iterable[_Case]) -> list[_Case]:
     cases = list(cases)
     given = {case.name.casefold() for case in cases}
     seen = set(RESERVED)
+    numbers: dict[str, int] = {}  # of a name, the last that was given: thousands of one name must take no longer
     unique = []
     for case in cases:
-        name, number = case.name, 1
+        name, number = case.name, numbers.get(case.name.casefold(), 1)
         while name.casefold() in seen or (number > 1 and name.casefold() in given):
             number += 1
             name = f"{case.name}-{number}"
+        numbers[case.name.casefold()] = number
         seen.add(name.casefold())
         unique.append(replace(case, name=name))
     return unique

@@ -75,6 +75,10 @@ def _open(source: Source) -> Any:
                 image = nib.Nifti1Image.from_stream(_unpacked(source, source.open()))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(str(source), "TRUNCATED", f"{source.name} ends too early or is damaged ({error})") from error
+    except OSError as error:
+        if error.errno is None:  # nibabel's own
+            raise InputError(str(source), "NOT_AN_IMAGE", f"{source.name} is not a NIfTI image ({error})") from error
+        raise InputError(str(source), "UNREADABLE", f"{source.name} cannot be opened ({reason(error)})") from error
     except Exception as error:  # nibabel raises many types, among them its own and ValueError
         raise InputError(str(source), "NOT_AN_IMAGE", f"{source.name} is not a NIfTI image ({error})") from error
     if not isinstance(image, nib.Nifti1Pair):
@@ -162,6 +166,8 @@ def _values(source: Source, image: Any) -> np.ndarray:
     try:
         array = np.asanyarray(image.dataobj)
     except (*UNREADABLE, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise InputError(str(source), "UNREADABLE", f"{source.name} cannot be read ({reason(error)})") from error
         why = f"{source.name} ends too early or is damaged ({reason(error)})"
         raise InputError(str(source), "TRUNCATED", why) from error
     array = array.reshape(array.shape[:3])

@@ -61,18 +61,18 @@ def session_id(name: str) -> str:
 
 
 def file_name(name: str | None, extensions: Iterable[str]) -> str | None:
-    """The name of an uploaded file, if its extension is known.
+    """The name of an uploaded file, if its extension is known; clients put folders of their own before it.
 
     Args:
         name: None: the client gave none.
         extensions: that are taken; "" is a name without one.
 
     Raises:
-        NameRefusedError: it holds a path or control characters, or its extension is another.
+        NameRefusedError: it holds control characters, or its extension is another.
     """
     if name is None:
         return None
-    image_id(name)
+    name = image_id(re.split(r"[/\\]", name)[-1])
     known = tuple(extensions)
     if not name.lower().endswith(tuple(filter(None, known))) and not ("" in known and _is_bare(name)):
         msg = f"a file's name must end in one of {', '.join(filter(None, known))}"

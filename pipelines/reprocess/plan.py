@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.problems import CommandError
 from pipelines.reprocess.ledger.hashes import FileHashes, Stamp, snapshot
 from pipelines.reprocess.ledger.ledger import Job
 from pipelines.reprocess.ledger.reasons import meaning
 from pipelines.reprocess.site import Site
+from pipelines.reprocess.source import Root, is_failing
 
 if TYPE_CHECKING:
     from anomaly.finding import BundleId
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from data_prep import Case
     from data_prep.formats.source import Source
 
+_UNREAD = ("UNREADABLE", "MISSING_FILE")  # codes of what may be there again when the next run looks
 _NAME = 12  # characters of a hash that name a case, as for DICOM in `detect`
 
 
@@ -82,13 +85,15 @@ class Plan:
         model: that is to run.
         site: which series count.
         hashes: of files.
+        root: the source when the run began; None: it is not asked whether it is still there.
     """
 
-    def __init__(self, source: Path, *, model: Model, site: Site, hashes: FileHashes) -> None:
+    def __init__(self, source: Path, *, model: Model, site: Site, hashes: FileHashes, root: Root | None = None) -> None:
         from pipelines.bundles import modalities
 
         self.source, self.model, self.site, self.hashes = source, model, site, hashes
         self.modalities = site.series.modalities or modalities(model.root)
+        self.root, self.unread = root, 0
         self.skipped: Counter[str] = Counter()
         self.keys: set[str] = set()
 
@@ -103,10 +108,18 @@ class Plan:
             return ""
         rules = self.site.series.model_dump_json()
         told = [self.model.bundle.model_dump_json(), self.model.configuration, rules, str(self.modalities)]
-        return snapshot([self.source], "\0".join(told))
+        try:
+            return snapshot([self.source], "\0".join(told))
+        except OSError:  # a file went while this looked
+            self.check_source()
+            return ""
 
     def tasks(self) -> Iterator[Task]:
-        """Every task, once for every content; `skipped` and `keys` are complete at the end."""
+        """Every task, once for every content; `skipped`, `keys` and `unread` are complete at the end.
+
+        Raises:
+            CommandError: the source is not there any more.
+        """
         from pipelines.detect.cases import gather_cases
 
         rules = self.site.series
@@ -117,15 +130,28 @@ class Plan:
                 self.skipped["TOO_FEW_SLICES"] += 1
                 continue
             task = self._task(case)
+            if task is None or task.code in _UNREAD:
+                self.unread += 1
+                self.check_source()
+            if task is None:
+                continue
             if task.job.key not in self.keys:
                 self.keys.add(task.job.key)
                 yield task
 
-    def _task(self, case: Case) -> Task:
+    def check_source(self) -> None:
+        """Raise `CommandError` where the source is not there any more: no case is to blame then."""
+        if self.root is not None and (fault := self.root.fault()):
+            raise CommandError(fault)
+
+    def _task(self, case: Case) -> Task | None:
+        """The task of a case; None where its disk or share fails."""
         code = case.series.code if case.series is not None else ""
         try:
             content, stamps = self._content(case)
-        except OSError:
+        except OSError as error:
+            if is_failing(error):
+                return None
             content, stamps, code = self.hashes.path_key(case.image), [], code or "UNREADABLE"
         dicom = case.series is not None and case.series.kind == "dicom"
         name = case.series.name if dicom and case.series is not None else content[:_NAME]

@@ -32,6 +32,7 @@ from pipelines.reprocess.ledger.hashes import FileHashes
 from pipelines.reprocess.ledger.ledger import FILE, Ledger, State
 from pipelines.reprocess.plan import Model, Plan, Task
 from pipelines.reprocess.site import Site, load_site
+from pipelines.reprocess.source import Root
 from pipelines.terminal.progress import progress_bar, waiting
 
 Engine = Literal["local", "ray"]
@@ -81,6 +82,7 @@ class ReprocessRecord(BaseModel):
     skipped: dict[str, int] = Field(default_factory=dict, description="not for this bundle, by reason code")
     quarantined: list[RefusedRecord] = Field(default_factory=list)
     not_fetched: int = Field(default=0, description="series that the DICOMweb service did not give in full")
+    unread: int = Field(default=0, description="that could not be read for now; the next run tries again")
     drift: DriftRecord | None = Field(default=None, description="of all scans done under this configuration")
     report: str = Field(default="", description="the page; written anew where something was done")
     sent: dict[str, int] = Field(default_factory=dict, description="DICOM objects: sent, refused, waiting")
@@ -89,11 +91,12 @@ class ReprocessRecord(BaseModel):
     @property
     def exit_code(self) -> ExitCode:
         """What the command ends with."""
-        if not sum(self.jobs.values()):
+        if not sum(self.jobs.values()) and not self.unread:
             return ExitCode.NOTHING_FOUND
         done = self.jobs.get(State.DONE.value) == sum(self.jobs.values())
         unsent = self.sent.get(REFUSED, 0) + self.sent.get(WAITING, 0)
-        return ExitCode.DONE if done and not unsent and not self.not_fetched else ExitCode.SOME_FAILED
+        whole = done and not unsent and not self.not_fetched and not self.unread
+        return ExitCode.DONE if whole else ExitCode.SOME_FAILED
 
 
 def reprocess(
@@ -147,7 +150,10 @@ def reprocess(
         else:
             count = workers or max(1, (os.cpu_count() or 1) // 2)
             threads = max(1, (os.cpu_count() or 1) // count)
-            settings = Settings(archive=archive, bundle=model.root, site=rules, threads=threads, debug=debug)
+            root = None if web else Root.of(place)
+            settings = Settings(
+                archive=archive, bundle=model.root, site=rules, threads=threads, debug=debug, source=root
+            )
             _work(record, place, model, settings, Crew(count=count, target=target, engine=engine))
     record.seconds = round(time.perf_counter() - started, 3)
     return record
@@ -178,12 +184,17 @@ def _work(record: ReprocessRecord, source: Path, model: Model, settings: Setting
     try:
         store = Store(settings.archive)
         keep(settings.archive, model)
-        plan = Plan(source, model=model, site=site, hashes=FileHashes(ledger))
+        plan = Plan(source, model=model, site=site, hashes=FileHashes(ledger), root=settings.source)
+        if sum(ledger.counts(plan.name).values()):  # else it may well be empty
+            plan.check_source()
         looks = plan.snapshot()
         before, skipped = ledger.snapshot(plan.name)
         if not looks or looks != before or _open(ledger, plan.name):
             with _engine(settings, crew):
                 _do(record, plan, ledger, store, settings, crew)
+            plan.check_source()
+            if plan.unread or record.unread:
+                looks = ""  # so that the next run looks again
             ledger.settle(plan.name, looks, plan.keys, plan.skipped)
             skipped = dict(plan.skipped)
         if site.send is not None:
@@ -243,11 +254,25 @@ def _do(
             from pipelines.reprocess.crew.actors import RayWorker
 
             start = RayWorker
-        batch = Batch(ledger, store, settings, workers=crew.count, target=crew.target, start=start, on_news=on_news)
+
+        def on_wait(number: int) -> None:
+            bar.update(line, description=f"reprocessing: waiting for {number} that another run has")
+
+        batch = Batch(
+            ledger,
+            store,
+            settings,
+            workers=crew.count,
+            target=crew.target,
+            start=start,
+            on_news=on_news,
+            on_wait=on_wait,
+        )
         batch.watch.take_over()
         _sweep(ledger, store)
         batch.run(plan.tasks())
         _sweep(ledger, store)
+        record.unread = len(batch.unread) + plan.unread
         record.examined = ledger.counts()[State.DONE.value] - before
 
 

@@ -20,6 +20,7 @@ from pipelines.reprocess.ledger.hashes import FileHashes
 from pipelines.reprocess.ledger.ledger import Job, Lease, Ledger, State
 from pipelines.reprocess.plan import Model, Plan, Task
 from pipelines.reprocess.site import Site
+from pipelines.reprocess.source import Root
 
 FAMILY_NAME = "ZAPHODSON"  # occurs in no word of ours
 
@@ -74,10 +75,20 @@ class Bench:
         )
         return Plan(source, model=model, site=self.site, hashes=FileHashes(self.ledger))
 
-    def worker(self, detector: Any = None, on_stage: Callable[[str], None] = lambda _: None) -> Worker:
+    def worker(
+        self,
+        detector: Any = None,
+        on_stage: Callable[[str], None] = lambda _: None,
+        source: Root | None = None,
+    ) -> Worker:
         detector = detector or BrightIsAbnormal()
         return Worker(
-            ledger=self.ledger, store=Store(self.archive), site=self.site, detector=detector, on_stage=on_stage
+            ledger=self.ledger,
+            store=Store(self.archive),
+            site=self.site,
+            detector=detector,
+            on_stage=on_stage,
+            source=source,
         )
 
     def enter(self, source: Path) -> list[Task]:

@@ -25,10 +25,15 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 AFFINE = np.array([[-4.0, 0, 0, 40], [0, 4.0, 0, -50], [0, 0, 6.0, -30], [0, 0, 0, 1]])
-SITE = "limits: {attempts: 100, free_gb: 0, lease_seconds: 5}\noutputs: {picture: false, viewer: false}\n"
+SITE = (
+    "limits: {attempts: 100, free_gb: 0, lease_seconds: 5, case_seconds: 30}\n"
+    "outputs: {picture: false, viewer: false}\n"
+)
 _ROOT = Path(__file__).resolve().parents[2]
 EVERY = 10  # one study in ten is a DICOM series
 _HEALTHY = 5  # one DICOM series in five has an empty mask
+_VANISHING = 0.05  # of the looks at a run, after so many the source vanishes
+_AWAY = 60.0  # seconds that it stays away at most
 _BETWEEN = (0, 6)  # cases between two kills of a worker from without
 
 
@@ -122,7 +127,7 @@ def soak(folder: Path, *, kills: int, chance: float, seed: int, sending: Sending
         How often what was killed.
     """
     rng = random.Random(seed)
-    told = {"workers": 0, "coordinator": 0}
+    told = {"workers": 0, "coordinator": 0, "source": 0}
     studies = len(os.listdir(folder / "source"))
 
     def total() -> int:
@@ -130,13 +135,16 @@ def soak(folder: Path, *, kills: int, chance: float, seed: int, sending: Sending
 
     while True:
         over = total() >= kills
-        run = Coordinator(folder, target="die_now_and_then", chance=0.0 if over else chance)
+        target = "die_now_and_then" if over else "fail_in_every_way"
+        run = Coordinator(folder, target=target, chance=0.0 if over else chance)
         due = cases(folder)
         ends = due + rng.randint(studies // 40, studies // 8)
         while not over and not (sending and sending.begun) and run.process.poll() is None:
             time.sleep(rng.uniform(0.1, 1.5))
             if total() >= kills or cases(folder) > ends:
                 told["coordinator"] += run.kill()
+            elif rng.random() < _VANISHING:
+                told["source"] += vanish(folder / "source", run)
             elif cases(folder) >= due and (victims := run.processes()):
                 told["workers"] += _killed(rng.choice(victims))
                 due = cases(folder) + rng.randint(*_BETWEEN)
@@ -148,6 +156,18 @@ def soak(folder: Path, *, kills: int, chance: float, seed: int, sending: Sending
         if code == 0:
             told["stages"] = len(list((folder / "kills").glob("stage *")))
             return told if sending is None else {**told, "sending": sending.done}
+
+
+def vanish(source: Path, run: Coordinator) -> bool:
+    """Take the source away as an unmounted share is, until the run has ended; was it that which ended it?"""
+    away = source.with_name("away")
+    source.rename(away)
+    try:
+        return run.process.wait(_AWAY) == ExitCode.USAGE
+    except subprocess.TimeoutExpired:
+        return False  # it had nothing more to read
+    finally:
+        away.rename(source)
 
 
 def cases(folder: Path) -> int:

@@ -19,6 +19,7 @@ from pipelines.reprocess.ledger.reasons import meaning
 from pipelines.reprocess.plan import Task
 
 _TICK = 0.25  # seconds between looks at leases, time-outs and the disk
+_UNREAD_IN_A_ROW = 5  # cases after which the source is taken to fail as a whole
 _FALSE_STARTS = 3  # workers in a row that end before they are ready
 OnNews = Callable[[Task, State], None]
 
@@ -34,6 +35,7 @@ class Batch:
         target: body of a worker process.
         start: makes a worker of another kind from the settings; None: a process of this machine.
         on_news: called with a task and the state that its job came to, or was found in.
+        on_wait: called with how many jobs another run has, again and again while there are any.
     """
 
     def __init__(
@@ -46,15 +48,18 @@ class Batch:
         target: Target = serve,
         start: Callable[[Settings], AnyWorker] | None = None,
         on_news: OnNews = lambda _task, _state: None,
+        on_wait: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.ledger, self.store, self.settings = ledger, store, settings
-        self.count, self.target, self.start, self.on_news = workers, target, start, on_news
+        self.count, self.target, self.start, self.on_news, self.on_wait = workers, target, start, on_news, on_wait
         self.limits = settings.site.limits
         self.watch = LeaseWatch(ledger, patience=self.limits.lease_seconds, most=self.limits.attempts)
         self.workers: list[AnyWorker] = []
         self.waiting: deque[Task] = deque()
         self.suspects: deque[Task] = deque()  # may have ended a worker: each is done alone, once nothing else waits
         self.elsewhere: dict[str, Task] = {}  # under another run's lease, or a dead worker's
+        self.unread: set[str] = set()  # jobs whose source cannot be read for now
+        self._unread_in_a_row = 0
         self.halt = ""  # why nothing new is begun
         self._false_starts = 0
         self._looked = 0.0
@@ -147,9 +152,20 @@ class Batch:
             if said.halt:
                 self._stop(said.halt)
             if (task := worker.ended(said.key)) is not None:
-                self._sort(task, said.state or State.RUNNING)
+                self._unread_in_a_row = self._unread_in_a_row + 1 if said.is_unread else 0
+                if said.is_unread:
+                    self._put_aside(task)
+                else:
+                    self._sort(task, said.state or State.RUNNING)
         else:
             self._stop(str(said))
+
+    def _put_aside(self, task: Task) -> None:
+        """Leave a job that could not be read to the next run; where that befalls one after the other, end this one."""
+        self.unread.add(task.job.key)
+        self.on_news(task, State.PENDING)
+        if self._unread_in_a_row >= _UNREAD_IN_A_ROW:
+            self._stop(f"{_UNREAD_IN_A_ROW} cases in a row cannot be read: see to the source's disk or share")
 
     def _bury(self, worker: AnyWorker) -> None:
         """End a worker and its leases."""
@@ -187,6 +203,7 @@ class Batch:
         for worker in [worker for worker in self.workers if worker.seconds > self.limits.case_seconds]:
             self._time_out(worker)
         if self.elsewhere:
+            self.on_wait(len(self.elsewhere))
             self.watch.take_over()
             for key, state in self.ledger.states(list(self.elsewhere)).items():
                 self._sort(self.elsewhere[key], state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,13 @@ class Outcome:
         key: of its job.
         state: that the job is in now; None: another worker has it, or had it.
         halt: why the whole run must end; "" where it need not.
+        is_unread: its source could not be read for now; the next run tries again.
     """
 
     key: str
     state: State | None = None
     halt: str = ""
+    is_unread: bool = False
 
 
 class Life:
@@ -38,10 +41,13 @@ class Life:
         ledger: that takes them.
         lease: whose.
         patience: seconds without a sign after which the lease may be taken over.
+        is_moving: does the worker come on? One that hangs must not hold its cases for ever.
     """
 
-    def __init__(self, ledger: Ledger, lease: Lease, *, patience: float) -> None:
-        self._ledger, self._lease, self._pause = ledger, lease, patience / _BEATS
+    def __init__(
+        self, ledger: Ledger, lease: Lease, *, patience: float, is_moving: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._ledger, self._lease, self._pause, self._is_moving = ledger, lease, patience / _BEATS, is_moving
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self._thread.start()
@@ -52,7 +58,7 @@ class Life:
         self._thread.join()
 
     def _beat(self) -> None:
-        while not self._over.wait(self._pause):
+        while not self._over.wait(self._pause) and self._is_moving():
             try:
                 if not self._ledger.beat(self._lease):
                     return

@@ -20,6 +20,7 @@ from pipelines.reprocess.crew.overlap import IN_WORK, Overlap
 from pipelines.reprocess.crew.settings import Settings, Target
 from pipelines.reprocess.ledger.identity import identity
 from pipelines.reprocess.plan import Task
+from pipelines.reprocess.site import Limits
 
 if TYPE_CHECKING:
     from pipelines.reprocess.crew.worker import Worker
@@ -64,16 +65,24 @@ def work(
     from pipelines.problems import CommandError, one_line
     from pipelines.reprocess.crew.worker import make_worker
 
+    watch = Watch(settings.site.limits)
+
+    def moved(stage: str) -> None:
+        watch.moved()
+        on_stage(stage)
+
     def tell(kind: str, said: object) -> None:
+        if kind == OUTCOME:
+            watch.ended()
         with suppress(OSError):  # the parent has ended, as `_receive` sees; what is committed is in the ledger
             connection.send((kind, said))
 
     try:
         use_threads(settings.threads)
-        worker = (make or make_worker)(settings, on_stage)
+        worker = (make or make_worker)(settings, moved)
         tell(READY, "")
         overlap = Overlap(worker, lambda outcome: tell(OUTCOME, outcome))
-        threading.Thread(target=_receive, args=(connection, overlap), daemon=True).start()
+        threading.Thread(target=_receive, args=(connection, overlap, worker, watch), daemon=True).start()
         overlap.run()
     except (CommandError, BundleError) as error:
         tell(ERROR, str(error))
@@ -81,14 +90,62 @@ def work(
         tell(ERROR, f"a worker failed: {one_line(error) if settings.debug else type(error).__name__}")
 
 
-def _receive(connection: Any, overlap: Overlap) -> None:
-    """Hand over what comes in."""
+def _receive(connection: Any, overlap: Overlap, worker: Worker, watch: Watch) -> None:
+    """Hand over what comes in, until there is no more, or the parent has ended."""
     try:
         while (task := connection.recv()) is not None:
+            watch.begin()
             overlap.give(task)
     except (EOFError, OSError):
-        pass  # the parent has ended
+        watch.end_soon(worker)
     overlap.stop()
+
+
+class Watch:
+    """Ends this process where nobody else can: its parent is gone, and it hangs.
+
+    The alarm's signal needs no Python to run: it ends a process as well that hangs in a library's code.
+
+    Args:
+        limits: of the site. The parent ends a worker after `case_seconds`; this is for one without a parent.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._grace = min(limits.case_seconds, limits.lease_seconds)
+        self._seconds, self._open, self._lock = limits.case_seconds + self._grace, 0, threading.Lock()
+
+    def begin(self) -> None:
+        """One more task."""
+        self._count(1)
+
+    def moved(self) -> None:
+        """A stage of a task has ended."""
+        self._count(0)
+
+    def ended(self) -> None:
+        """One task less."""
+        self._count(-1)
+
+    def end_soon(self, worker: Worker) -> None:
+        """The parent has ended: what is begun may be finished, for a while; what is not is given back then."""
+
+        def end() -> None:
+            try:
+                for lease in worker.ledger.leases():
+                    if lease.owner == worker.owner:
+                        worker.ledger.give_back(lease, code="STOPPED")
+            finally:
+                os._exit(1)
+
+        timer = threading.Timer(self._grace, end)
+        timer.daemon = True
+        timer.start()
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._open = max(0, self._open + more)
+            if hasattr(signal, "setitimer"):
+                signal.setitimer(signal.ITIMER_REAL, self._seconds if self._open else 0)
 
 
 def use_threads(threads: int) -> None:

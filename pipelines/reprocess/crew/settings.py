@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.reprocess.site import Site
+from pipelines.reprocess.source import Root
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,7 @@ class Settings:
         site: rules and limits.
         threads: of its network.
         debug: let libraries speak; they may name patients.
+        source: of the cases; None: what DICOMweb gave.
     """
 
     archive: Path
@@ -27,6 +29,7 @@ class Settings:
     site: Site
     threads: int = 1
     debug: bool = False
+    source: Root | None = None
 
 
 Target = Callable[[Any, Settings], None]

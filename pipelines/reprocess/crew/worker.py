@@ -17,6 +17,7 @@ from pipelines.reprocess.ledger.ledger import Lease, LeaseLostError, Ledger, Sta
 from pipelines.reprocess.ledger.reasons import OUT_OF_MEMORY, CaseError, is_final, meaning, target_fault
 from pipelines.reprocess.plan import Task
 from pipelines.reprocess.site import Site
+from pipelines.reprocess.source import Root, is_absent, is_failing, is_missing
 
 if TYPE_CHECKING:
     from anomaly import Examination, Finding
@@ -42,6 +43,7 @@ class Worker:
         site: rules and limits.
         detector: of the bundle.
         on_stage: called at the end of every stage, one of `STAGES`.
+        source: where the cases come from; None: it is not asked whether it is still there.
     """
 
     def __init__(
@@ -52,9 +54,10 @@ class Worker:
         site: Site,
         detector: Examiner,
         on_stage: Callable[[str], None] = lambda _: None,
+        source: Root | None = None,
     ) -> None:
         self.ledger, self.store, self.site, self.detector, self.on_stage = ledger, store, site, detector, on_stage
-        self.owner = identity()
+        self.source, self.owner, self.moved = source, identity(), time.monotonic()
 
     def run(self, task: Task) -> Outcome:
         """Do a task, one stage after the other; `Overlap` does several at once.
@@ -77,7 +80,7 @@ class Worker:
         lease = self.ledger.claim(task.job.key, self.owner)
         if lease is None:
             return Outcome(key=task.job.key)
-        life = Life(self.ledger, lease, patience=self.site.limits.lease_seconds)
+        life = Life(self.ledger, lease, patience=self.site.limits.lease_seconds, is_moving=self._is_moving)
         leased = LeasedCase(task=task, lease=lease, life=life)
         with self._stage(leased):
             self.on_stage("claimed")
@@ -144,14 +147,16 @@ class Worker:
     @contextmanager
     def _stage(self, leased: LeasedCase) -> Iterator[None]:
         """Whatever goes wrong in a stage ends the case, and only the case."""
+        self.moved = time.monotonic()
         try:
             yield
         except BaseException as error:
+            is_read = leased.volume is not None
             leased.close()
             self.store.discard(leased.lease)
             if not isinstance(error, Exception):
                 raise
-            leased.outcome = self._failed(leased.lease, error)
+            leased.outcome = self._failed(leased.lease, error, is_read=is_read)
 
     def _volume(self, task: Task) -> Volume:
         volume = task.case.volume(allow_gaps=self.site.series.allow_gaps)
@@ -161,7 +166,21 @@ class Worker:
             raise CaseError("CHANGED")
         return volume
 
-    def _failed(self, lease: Lease, error: Exception) -> Outcome:
+    def _is_moving(self) -> bool:
+        """Has any stage begun for as long as a case may take? A worker that hangs gives no more signs of life."""
+        return time.monotonic() - self.moved < self.site.limits.case_seconds
+
+    def _unread(self, lease: Lease, error: Exception) -> Outcome | None:
+        """The outcome where the source is to blame, and not the case: the attempt does not count."""
+        if not is_absent(error) and not is_failing(error):
+            return None
+        fault = self.source.fault() if self.source is not None else ""
+        if not fault and not is_failing(error) and not is_missing(error):
+            return None
+        self.ledger.give_back(lease, code="SOURCE")
+        return Outcome(key=lease.key, state=State.PENDING, halt=fault, is_unread=not fault)
+
+    def _failed(self, lease: Lease, error: Exception, *, is_read: bool) -> Outcome:
         """The right state for a job that could not be done, without a word of what the error says."""
         from anomaly.engines.shortage import is_shortage
         from data_prep import InputError
@@ -172,9 +191,11 @@ class Worker:
                 return Outcome(key=lease.key)
             if isinstance(cause, CommandError):
                 raise cause
-            if fault := target_fault(cause):
+            if fault := target_fault(cause) or (is_read and is_failing(cause) and str(cause)):
                 self.ledger.give_back(lease, code="TARGET")
                 return Outcome(key=lease.key, state=State.PENDING, halt=f"nothing can be written: {fault}")
+        if not is_read and (outcome := self._unread(lease, error)) is not None:
+            return outcome
         known = next((cause for cause in causes(error) if isinstance(cause, InputError | CaseError)), error)
         code = getattr(known, "code", None) or type(known).__name__
         if any(map(is_shortage, causes(error))):
@@ -195,7 +216,8 @@ def make_worker(settings: Settings, on_stage: Callable[[str], None]) -> Worker:
     site = settings.site
     ledger = Ledger.of(settings.archive, site.ledger, wait=site.limits.lock_seconds)
     detector = load(settings.bundle, device=site.device, calibration=site.calibration)
-    return Worker(ledger=ledger, store=Store(settings.archive), site=site, detector=detector, on_stage=on_stage)
+    store = Store(settings.archive)
+    return Worker(ledger=ledger, store=store, site=site, detector=detector, on_stage=on_stage, source=settings.source)
 
 
 def _result(finding: Finding, names: dict[str, str], seconds: dict[str, float]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pipelines.problems import CommandError
-from pipelines.reprocess.ledger.tables import SCHEMA, attempts, connect, found, jobs, metadata, settings, sources
+from pipelines.reprocess.ledger.schema import bring_up_to_date, check
+from pipelines.reprocess.ledger.tables import attempts, connect, found, jobs, settings, sources
 
 FILE = "ledger.sqlite"
 Row = dict[str, Any]
@@ -80,7 +81,7 @@ class Ledger:
         wait: seconds to wait for a lock.
 
     Raises:
-        CommandError: the database cannot be opened, or is of another version.
+        CommandError: the database cannot be opened, or is of a newer version; one of an older version is migrated.
     """
 
     def __init__(self, url: str, *, wait: float = 60) -> None:
@@ -89,16 +90,12 @@ class Ledger:
             engine = connect(url, wait=wait)
             with told():
                 self._reader, self._writer = engine, engine.execution_options(write=True)
+                check(url, engine)
                 with self.write(alone=True) as connection:
-                    metadata.create_all(connection)
-                    self._ignore(connection, settings, [{"name": "schema", "value": SCHEMA}])
-                version = self.setting("schema")
+                    bring_up_to_date(connection)
         except (SQLAlchemyError, ImportError) as error:
             msg = f"the ledger cannot be opened: {' '.join(str(error).split())[:200]}"
             raise CommandError(msg) from error
-        if version != SCHEMA:
-            msg = f"the ledger is of version {version}, this program needs {SCHEMA}"
-            raise CommandError(msg)
 
     @classmethod
     def of(cls, archive: Path, url: str | None = None, *, wait: float = 60) -> Ledger:

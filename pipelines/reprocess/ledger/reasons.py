@@ -14,6 +14,7 @@ BATCH_CODES = {
     "SC_FAILED": "no DICOM secondary capture can be made of this series' headers",
     OUT_OF_MEMORY: "there was not enough memory for this case",
 }
+_PASSING = ("UNREADABLE", "MISSING_FILE")  # of the reader's codes: what a share that is back mends
 _SITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # faults of the target, not of a case
 
 
@@ -52,14 +53,16 @@ def remedy(code: str) -> str:
     """What helps against a reason."""
     from data_prep.verdict import CODES
 
-    return CODES[code].remedy if code in CODES else "Try it again: `healthytwin retry`."
+    if code in CODES:
+        return CODES[code].remedy + ("" if is_final(code) else " Then: `healthytwin retry`.")
+    return "Another try would end the same way." if is_final(code) else "Try it again: `healthytwin retry`."
 
 
 def is_final(code: str) -> bool:
     """Will another attempt end in the same way?"""
     from data_prep.verdict import CODES
 
-    return (code in CODES and code != "UNREADABLE") or code in ("SEG_FAILED", "SR_FAILED", "SC_FAILED", "CHANGED")
+    return (code in CODES and code not in _PASSING) or code in ("SEG_FAILED", "SR_FAILED", "SC_FAILED", "CHANGED")
 
 
 def target_fault(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.benchmark.hashes import stamps
 from pipelines.cohort.healthy import TrainingData, gather, write_datalist
 from pipelines.problems import CommandError
 from pipelines.terminal.progress import progress
@@ -33,6 +34,18 @@ class Cohort:
     listed: Path
     test: Sequence[dict[str, Any]]
     prepare: Sequence[dict[str, Any]]
+
+    @cached_property
+    def learned(self) -> list[Any]:
+        """What a training depends on: the healthy scans, their division, their preparation."""
+        listed = self.data.datalist()
+        return [listed, stamps(entry["image"] for entries in listed.values() for entry in entries), list(self.prepare)]
+
+    @cached_property
+    def tested(self) -> list[Any]:
+        """What a measurement depends on beside the training: the test cases."""
+        places = [item[key] for item in self.test for key in ("image", "label") if key in item]
+        return [list(self.test), stamps(places)]
 
     @cached_property
     def slices(self) -> list[Tensor]:

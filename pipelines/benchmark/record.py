@@ -71,7 +71,7 @@ class BenchmarkRecord(_Record):
     command: str = "benchmark"
     datalist: str
     output: str
-    effort: dict[str, Any]
+    effort: dict[str, Any] = Field(description="settings of the trainings")
     seed: int
     margin: float = Field(default=0.0, description="mm below the surface that no score map covers")
     box_key: str | None = Field(default=None, description="of the datalist's boxes, outside which nothing is measured")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.benchmark.cohort import Cohort
+from pipelines.benchmark.hashes import short_hash
 from pipelines.benchmark.settings import Settings
 from pipelines.machine.files import atomically
 from pipelines.terminal.progress import progress_bar
@@ -48,6 +50,15 @@ class Trainer:
     backbone: Path | None = None
     shared: dict[str, float] = field(default_factory=dict)
     earlier: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> str:
+        """Stands for all that a trained network depends on; those of another cohort, split or setting have another."""
+        return short_hash([self.cohort.learned, asdict(self.settings), self.seed])
+
+    def kept(self, what: str) -> Path:
+        """Where a network that several methods share lies, or is to lie."""
+        return self.folder / f"{what}-{self.settings.name}-{self.seed}-{self.key}"
 
     def loader(self, size: int, steps: int, *, proxies: bool = False) -> Any:
         """Batches of healthy slices `(B, 1, size, size)` under `image`: random crops, mirrored and scaled a little.
@@ -113,7 +124,7 @@ class Trainer:
         from anomaly.methods.anogan import LatentGanTrainer
         from anomaly.networks import LatentGan
 
-        settings, path = self.settings, self.folder / f"gan-{self.settings.name}-{self.seed}.pt"
+        settings, path = self.settings, Path(f"{self.kept('gan')}.pt")
         set_determinism(self.seed)
         gan = LatentGan(patch=settings.patch, latent=settings.latent, channels=settings.gan_channels).to(self.device)
         if path.is_file():
@@ -143,7 +154,7 @@ class Trainer:
 
         if self.bundle is not None:
             return self.bundle
-        root = self.folder / f"healthy_twin-{self.settings.name}-{self.seed}"
+        root = self.kept("healthy_twin")
         if not (root / "models" / "model.pt").is_file():
             changes = {"epochs": self.settings.epochs, "steps": self.settings.epoch_steps, "seed": self.seed}
             resume = (root / "training" / "resume.pt").is_file()

@@ -181,6 +181,24 @@ def test_what_is_done_is_not_done_again_and_a_bad_method_stays_in_its_row(datali
     assert calls == ["intensity"] * 2, "another seed is another run"
 
 
+def test_networks_of_another_cohort_are_not_taken_up(datalist, tmp_path):
+    """A benchmark of another division in the same folder measured on patients that its GAN had been trained on."""
+    source = tmp_path / "cohort"
+    shutil.copytree(datalist.parent, source)
+    sections = json.loads((source / "dataset.json").read_text())
+    options = {"methods": ["anogan"], "settings": SMOKE, "device": "cpu", "resamples": 20}
+    swapped = {**sections, "training": sections["validation"], "validation": sections["training"]}
+    trained = []
+    for listed in (sections, swapped, sections):
+        (source / "dataset.json").write_text(json.dumps(listed))
+        benchmark(source, tmp_path / "out", **options)
+        trained.append(len(list((tmp_path / "out" / "methods" / "shared").glob("gan-*.pt"))))
+    (source / "training-0.nii.gz").write_bytes((source / "training-1.nii.gz").read_bytes())  # another scan of that name
+    benchmark(source, tmp_path / "out", **options)
+    trained.append(len(list((tmp_path / "out" / "methods" / "shared").glob("gan-*.pt"))))
+    assert trained == [1, 2, 2, 3]
+
+
 def test_another_bundle_makes_only_those_rows_again_that_it_is_a_part_of(datalist, tmp_path, bundle, monkeypatch):
     calls = []
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from data_prep.dicom.geometry import Stack
 from data_prep.errors import InputError
 from data_prep.formats.source import Source
+from data_prep.formats.table import format_of, suffix_of
 from data_prep.verdict import Verdict, verdict_of
 from data_prep.volume import Volume, check_values
 
@@ -24,7 +24,7 @@ class Series:
         name: of the case: a NIfTI file's name without extension; for DICOM a short hash of the SeriesInstanceUID,
             with a number where a series holds several volumes. Tells nothing of the patient.
         place: the path by which `read_volume` finds it again.
-        kind: what it was found as; "file" is a file that should be an image and cannot be read.
+        kind: "dicom", a format's (`data_prep.formats.table`), or "file", which should be an image and cannot be read.
         code: the reason code, one of `data_prep.verdict.CODES`; "" where it is accepted.
         reason: one sentence that names the file; "" where it is accepted.
         uid: SeriesInstanceUID.
@@ -33,13 +33,13 @@ class Series:
         sources: those files; empty where they are too many to list.
         shape: voxels along each axis, as far as it is known.
         spacing: millimetres between voxels along each axis.
-        flags: what is unusual about an accepted one: `gantry_tilt`, `gaps_allowed`.
+        flags: what is unusual about an accepted one: `gantry_tilt`, `gaps_allowed`, `orientation_assumed`.
         stack: the sorted slices of an accepted DICOM volume.
     """
 
     name: str
     place: str
-    kind: Literal["dicom", "nifti", "nrrd", "file"]
+    kind: str
     code: str = ""
     reason: str = ""
     uid: str | None = None
@@ -94,11 +94,11 @@ class Series:
 
 
 def _read_file(series: Series, *, allow_constant: bool) -> Volume:
-    from data_prep.formats.nifti import read_nifti
-    from data_prep.formats.nrrd import read_nrrd
-
-    read = read_nifti if series.kind == "nifti" else read_nrrd
-    return read(series.sources[0], allow_constant=allow_constant)
+    source = series.sources[0]
+    kind = format_of(source)
+    if kind is None:
+        raise InputError(series.place, "NOT_AN_IMAGE", f"{source.name} has changed since it was found")
+    return kind.read(source, allow_constant=allow_constant)
 
 
 def _fill_gaps(array: np.ndarray, places: tuple[int, ...]) -> np.ndarray:
@@ -116,8 +116,8 @@ def _fill_gaps(array: np.ndarray, places: tuple[int, ...]) -> np.ndarray:
 def file_name(path: str | Path) -> str:
     """A file's name without an image's extension."""
     name = str(path).rpartition("/")[2]
-    suffix = next((suffix for suffix in _SUFFIXES if name.lower().endswith(suffix)), "")
+    suffix = suffix_of(name) or next((suffix for suffix in _OTHERS if name.lower().endswith(suffix)), "")
     return name[: len(name) - len(suffix)] or name
 
 
-_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".dcm")
+_OTHERS = (".dcm", ".img", ".img.gz")  # of images, and none by which a format is known

@@ -250,3 +250,11 @@ def test_every_reason_to_refuse_an_input_is_documented() -> None:
     codes = {call.args[1].value for call in raised if len(call.args) > 1 and isinstance(call.args[1], ast.Constant)}
     assert "MISSING_SLICES" in codes
     assert [code for code in sorted(codes) if f"`{code}`" not in page] == []
+
+
+def test_every_format_is_documented() -> None:
+    from data_prep.formats.table import FORMATS
+
+    page = (ROOT / "docs" / "reference" / "formats.md").read_text()
+    words = [word for one in FORMATS for word in (one.kind, *one.suffixes)]
+    assert [word for word in words if f"`{word}`" not in page] == []

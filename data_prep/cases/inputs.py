@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from data_prep.cases.datalist import datalist_at, read_datalist
-from data_prep.cases.read import read_volume
+from data_prep.cases.read import read_volume, volume_at
 from data_prep.errors import InputError
 from data_prep.find.discovery import discover
 from data_prep.find.locate import series_at
-from data_prep.find.scan import VOLUME_SUFFIXES
 from data_prep.find.walk import is_archive
 from data_prep.series import Series, file_name
 from data_prep.verdict import Verdict
@@ -125,8 +124,8 @@ def _from_entry(datalist: Path, entry: dict[str, Any], allow_gaps: bool) -> Case
 
 def _at(path: Path, allow_gaps: bool) -> Case:
     """The case at a path, named after the path where there is no series to name it after."""
-    if path.name.lower().endswith(VOLUME_SUFFIXES) and not path.is_dir():
-        return Case(name=file_name(path), image=str(path))
+    if (found := volume_at(path)) is not None:
+        return Case(name=file_name(path), image=str(found[1]))
     try:
         series = series_at(path, allow_gaps=allow_gaps)
     except InputError:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.formats.nifti import is_nifti, read_nifti
+from data_prep.formats.source import Source
+from data_prep.formats.table import Format, format_of, volume_file
 from data_prep.volume import Volume
 
 
 def read_volume(path: str | Path, *, allow_constant: bool = False, allow_gaps: bool = False) -> Volume:
-    """Read and check a NIfTI or NRRD file or a DICOM volume.
+    """Read and check a file of any format of `data_prep.formats.table`, or a DICOM volume.
 
     Args:
         path: a file; a folder (tree) or zip archive with one DICOM volume; one of its files, which stands for its
@@ -20,14 +21,45 @@ def read_volume(path: str | Path, *, allow_constant: bool = False, allow_gaps: b
     Raises:
         InputError: with the reason why this must not be used.
     """
-    from data_prep.find.walk import within_archive
-    from data_prep.formats.nrrd import is_nrrd, read_nrrd
-
-    path = Path(path)
-    if is_nifti(path) and not path.is_dir():
-        return read_nifti(within_archive(path) or path, allow_constant=allow_constant)
-    if is_nrrd(path) and not path.is_dir():
-        return read_nrrd(within_archive(path) or path, allow_constant=allow_constant)
+    if (found := volume_at(path)) is not None:
+        kind, source = found
+        return kind.read(source, allow_constant=allow_constant)
     from data_prep.find.locate import series_at
 
     return series_at(path, allow_gaps=allow_gaps).volume(allow_constant=allow_constant)
+
+
+def shape_at(path: str | Path) -> tuple[int, ...] | None:
+    """Voxels along each axis of what `read_volume` would read, from headers alone; None where that is not known.
+
+    Raises:
+        InputError: as of `read_volume`.
+    """
+    if (found := volume_at(path)) is not None:
+        kind, source = found
+        return kind.header(source).shape
+    from data_prep.find.locate import series_at
+
+    return series_at(path).shape
+
+
+def files_at(path: str | Path) -> tuple[Source, ...]:
+    """All files of the volume at a path: a header's voxels belong to it."""
+    from data_prep.find.walk import within_archive
+
+    if (found := volume_at(path)) is not None:
+        kind, source = found
+        return kind.files(source)
+    return (within_archive(Path(path)) or Source(Path(path)),)
+
+
+def volume_at(path: str | Path) -> tuple[Format, Source] | None:
+    """The format of what is at a path and the file by which it is read; None for a folder and for DICOM."""
+    from data_prep.find.walk import within_archive
+
+    path = Path(path)
+    if path.is_dir():
+        return None
+    source = volume_file(within_archive(path) or Source(path))
+    kind = format_of(source)
+    return None if kind is None else (kind, source)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.cases.inputs import list_items
+from data_prep.cases.read import shape_at
 
 _LEVELS = 12
 
@@ -58,8 +59,5 @@ def level_weights(items: Sequence[dict[str, Any]]) -> list[float]:
 
 
 def _slices(path: str) -> int:
-    from data_prep.find.locate import series_at
-    from data_prep.formats.nifti import is_nifti, nifti_header
-
-    shape = nifti_header(path)[0] if is_nifti(path) else series_at(path).shape
+    shape = shape_at(path)
     return shape[2] if shape else 1

@@ -8,15 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data_prep.cohort.found import Found
+from data_prep.formats.table import PATTERN
 from data_prep.series import file_name
 
 _IMAGE = re.compile(
     r"^(?P<patient>sub-[^/_]+)/(?:(?P<visit>ses-[^/_]+)/)?anat/(?P=patient)_(?P<rest>(?:[a-z]+-[^/_]+_)*)"
-    r"(?P<sequence>[A-Za-z0-9]+)\.nii(?:\.gz)?$"
+    r"(?P<sequence>[A-Za-z0-9]+)" + rf"(?i:{PATTERN})"
 )
-_MASK = re.compile(
-    r"^derivatives/.*?(?P<patient>sub-[^/_]+)_(?P<rest>.*?)(?:mask|roi|dseg|lesion)\.nii(?:\.gz)?$", re.I
-)
+_MASK = re.compile(r"^derivatives/.*?(?P<patient>sub-[^/_]+)_(?P<rest>.*?)(?:mask|roi|dseg|lesion)" + PATTERN, re.I)
 _LESION = re.compile(r"lesion|tumou?r|roi|stroke|wmh|abnormal", re.I)
 _COLUMNS = ("group", "diagnosis", "dx", "health", "health_status", "pathology", "condition")
 _HEALTHY = {"control", "controls", "healthy", "hc", "hv", "cn", "nc", "con", "normal", "healthy control", "none", "td"}

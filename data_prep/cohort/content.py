@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
+from data_prep.cases.read import files_at
 from data_prep.cohort.found import Found
 from data_prep.errors import InputError
-from data_prep.find.walk import within_archive
-from data_prep.formats.source import UNREADABLE, Source, reason
+from data_prep.formats.source import UNREADABLE, Source, unreadable
 
 
 def content_hash(scan: Found) -> str:
@@ -23,23 +22,16 @@ def content_hash(scan: Found) -> str:
     if series is not None and series.stack is not None:
         sources = list({instance.source for instance in series.stack.instances})
     else:
-        sources = [_source(scan.image)]
-        if scan.image.name.lower().endswith(".nhdr"):  # its voxels lie in other files beside it
-            sources += [Source(path) for path in scan.image.parent.glob(f"{scan.image.stem}.*") if path != scan.image]
+        sources = list(files_at(scan.image))
     digest = hashlib.sha256("".join(sorted(map(_hash, sources))).encode())
-    digest.update(f"{series.name if series else ''}:{_hash(_source(scan.label)) if scan.label else ''}".encode())
+    label = "".join(map(_hash, files_at(scan.label))) if scan.label else ""
+    digest.update(f"{series.name if series else ''}:{label}".encode())
     return digest.hexdigest()
-
-
-def _source(path: Path) -> Source:
-    return within_archive(path) or Source(path)
 
 
 def _hash(source: Source) -> str:
     try:
         with source.open() as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
-    except FileNotFoundError as error:
-        raise InputError(str(source), "MISSING_FILE", f"there is no {source.name}") from error
     except UNREADABLE as error:
-        raise InputError(str(source), "UNREADABLE", f"{source.name} cannot be opened ({reason(error)})") from error
+        raise unreadable(source, error) from error

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.cohort.found import Found
+from data_prep.formats.table import PATTERN
 from data_prep.series import file_name
 
-_NIFTI = r"\.nii(?:\.gz)?$"
+_ANY = rf"(?i:{PATTERN})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,15 +100,15 @@ LAYOUTS = (
     # brain-development.org: IXI-T1.tar, IXI-T2.tar, ...; hospitals Guy's, Hammersmith, Institute of Psychiatry
     Layout(
         name="ixi",
-        image=re.compile(r"(?P<patient>IXI\d{3})-(?P<site>Guys|HH|IOP)-\d{4}-(?P<sequence>T1|T2|PD|MRA)" + _NIFTI),
+        image=re.compile(r"(?P<patient>IXI\d{3})-(?P<site>Guys|HH|IOP)-\d{4}-(?P<sequence>T1|T2|PD|MRA)" + _ANY),
         healthy=True,
     ),
-    # oasis-brains.org, OASIS-1 after conversion of its Analyze files, which do not say where left is
+    # oasis-brains.org, OASIS-1: Analyze files, which do not say where left is, or what they were converted to
     Layout(
         name="oasis1",
         image=re.compile(
             r"(?P<patient>OAS1_\d{4})_MR(?P<visit>\d)_mpr-?\d?(?P<variant>_anon|_n\d_anon_(?:sbj_)?111(?:_t88_gfc)?)"
-            + _NIFTI
+            + _ANY
         ),
         ill=oasis_ill,
     ),
@@ -116,14 +117,14 @@ LAYOUTS = (
         name="oasis3",
         image=re.compile(
             r"sub-(?P<patient>OAS3\d{4})_(?:ses|sess)-(?P<visit>d\d+)_(?:\w+-\w+_)*(?P<sequence>T1w|T2w|FLAIR|T2star)"
-            + _NIFTI
+            + _ANY
         ),
         ill=oasis_ill,
     ),
     # BraTS 2018 to 2021: BraTS20_Training_001/BraTS20_Training_001_flair.nii.gz, BraTS2021_00000/...
     Layout(
         name="brats",
-        image=re.compile(r"(?P<patient>Bra[Tt][Ss]\d\d\w+?_\w+?)/(?P=patient)_(?P<sequence>t1|t1ce|t2|flair)" + _NIFTI),
+        image=re.compile(r"(?P<patient>Bra[Tt][Ss]\d\d\w+?_\w+?)/(?P=patient)_(?P<sequence>t1|t1ce|t2|flair)" + _ANY),
         label=lambda match: _near(match, f"_{match['sequence']}.", "_seg."),
         healthy=False,
     ),
@@ -131,8 +132,7 @@ LAYOUTS = (
     Layout(
         name="brats2023",
         image=re.compile(
-            r"(?P<patient>BraTS-[A-Z]+-\d{5})-(?P<visit>\d{3})/(?P=patient)-\d{3}-(?P<sequence>t1n|t1c|t2w|t2f)"
-            + _NIFTI
+            r"(?P<patient>BraTS-[A-Z]+-\d{5})-(?P<visit>\d{3})/(?P=patient)-\d{3}-(?P<sequence>t1n|t1c|t2w|t2f)" + _ANY
         ),
         label=lambda match: _near(match, f"-{match['sequence']}.", "-seg."),
         healthy=False,
@@ -141,7 +141,7 @@ LAYOUTS = (
     Layout(
         name="atlas",
         image=re.compile(
-            r"sub-(?P<patient>(?P<site>r\d{3})s\d{3})_ses-(?P<visit>\d+)_space-\w+?_(?P<sequence>T1w)" + _NIFTI
+            r"sub-(?P<patient>(?P<site>r\d{3})s\d{3})_ses-(?P<visit>\d+)_space-\w+?_(?P<sequence>T1w)" + _ANY
         ),
         label=lambda match: _near(match, "_T1w.", "_label-L_desc-T1lesion_mask."),
         healthy=False,
@@ -149,7 +149,7 @@ LAYOUTS = (
     # Lesjak 2018, "3D MR image database of MS patients": coregistered_resampled/patient01/FLAIR.nii.gz
     Layout(
         name="mslub",
-        image=re.compile(r"(?:^|(?P<variant>\w+)/)(?P<patient>patient\d\d)/(?P<sequence>FLAIR|T1W|T1WKS|T2W)" + _NIFTI),
+        image=re.compile(r"(?:^|(?P<variant>\w+)/)(?P<patient>patient\d\d)/(?P<sequence>FLAIR|T1W|T1WKS|T2W)" + _ANY),
         label=lambda match: _beside(match, "consensus_gt.nii.gz"),
         healthy=False,
     ),

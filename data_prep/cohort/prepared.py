@@ -16,7 +16,6 @@ from data_prep.cohort.leakage import voxel_hash
 from data_prep.cohort.nyul import landmarks, standardise
 from data_prep.cohort.steps import Steps, moved_runs, save
 from data_prep.errors import InputError
-from data_prep.formats.nifti import read_nifti
 from data_prep.volume import Volume
 
 
@@ -104,7 +103,7 @@ class Preparer:
         key = Cache.key(prepared.key, "nyul", scale.tolist())
 
         def write(path: Path) -> None:
-            volume = read_nifti(self.cache.path(prepared.key, ".nii.gz"))
+            volume = read_volume(self.cache.path(prepared.key, ".nii.gz"))
             save(replace(volume, array=standardise(volume.array, np.array(prepared.marks), scale)), path)
 
         return self.cache.keep(key, ".nii.gz", write)
@@ -117,7 +116,7 @@ class Preparer:
         """The mask; an empty one for a scan that has none."""
 
         def write(path: Path) -> None:
-            volume = read_nifti(self.image(prepared))
+            volume = read_volume(self.image(prepared))
             save(replace(volume, array=np.zeros(volume.shape, np.uint8)), path)
 
         return self.cache.keep(prepared.key, "-label.nii.gz", write)

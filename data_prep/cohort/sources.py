@@ -16,7 +16,8 @@ from data_prep.cohort.found import Found
 from data_prep.cohort.layouts import LAYOUTS
 from data_prep.errors import InputError
 from data_prep.find.order import natural_key
-from data_prep.formats.nifti import is_nifti
+from data_prep.formats.source import Source, is_kept
+from data_prep.formats.table import suffix_of
 from data_prep.verdict import Verdict
 
 NAMES = ("auto", *(layout.name for layout in LAYOUTS), "bids", "datalist", "folder")
@@ -61,13 +62,13 @@ def find_scans(
 
 
 def _files(folder: Path) -> list[str]:
-    """NIfTI files below a folder, links and hidden ones passed over."""
+    """Files of any format of the table below a folder, hidden ones and links to elsewhere passed over."""
     found = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         below = Path(place).relative_to(folder)
         for name in names:
-            if is_nifti(name) and not name.startswith(".") and not Path(place, name).is_symlink():
+            if suffix_of(name) and not name.startswith(".") and is_kept(Source(Path(place, name))):
                 found.append((below / name).as_posix())
     return sorted(found, key=natural_key)
 

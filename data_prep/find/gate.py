@@ -18,6 +18,7 @@ from data_prep.errors import InputError
 from data_prep.find.index import ScanIndex
 from data_prep.find.scan import Kind, Row
 from data_prep.formats.source import Source
+from data_prep.formats.table import format_of
 from data_prep.series import Series, file_name
 
 _GREY = ("", "MONOCHROME1", "MONOCHROME2")
@@ -236,17 +237,17 @@ def _no_image(uid: str, row: Row) -> Series:
 
 
 def _volume_file(source: Source) -> Series:
-    """A NIfTI or NRRD file, judged by its header."""
-    from data_prep.formats.nifti import is_nifti, nifti_header
-    from data_prep.formats.nrrd import nrrd_header
-
-    nifti = is_nifti(source.name)
+    """A file of a format of the table, judged by its header."""
+    kind = format_of(source)
     series = Series(
-        name=file_name(source.name), place=str(source), kind="nifti" if nifti else "nrrd", sources=(source,)
+        name=file_name(source.name), place=str(source), kind=kind.kind if kind else "file", sources=(source,)
     )
     try:
-        shape, affine = (nifti_header if nifti else nrrd_header)(source)
+        if kind is None:
+            raise InputError(str(source), "NOT_AN_IMAGE", f"{source.name} has changed while it was looked at")
+        header = kind.header(source)
     except InputError as error:
         return replace(series, code=error.code, reason=error.reason)
-    spacing = tuple(float(length) for length in np.linalg.norm(affine[:3, :3], axis=0))
-    return replace(series, shape=shape, spacing=spacing)
+    spacing = tuple(float(length) for length in np.linalg.norm(header.affine[:3, :3], axis=0))
+    files = header.files
+    return replace(series, files=len(files), sources=files, shape=header.shape, spacing=spacing, flags=header.flags)

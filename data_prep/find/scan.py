@@ -17,9 +17,9 @@ from data_prep.child import safe_path
 from data_prep.dicom.instance import Instance, NoImage, read_instance
 from data_prep.errors import InputError
 from data_prep.find.order import sort_text
-from data_prep.formats.source import UNREADABLE, Source, reason
+from data_prep.formats.source import UNREADABLE, Source, unreadable
+from data_prep.formats.table import SUFFIXES, format_of, volume_file
 
-VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr")
 _CHUNK = 64  # files sent to a worker at once
 _WORTH_IT = 512  # files from which on starting workers pays
 
@@ -126,15 +126,16 @@ def _rows(sources: Iterable[Source | InputError], named: frozenset[Path]) -> lis
 def _row(source: Source | InputError, named: frozenset[Path]) -> Row | None:
     if isinstance(source, InputError):
         return _error_row(Source(Path(source.path)), source)
-    if source.name.lower().endswith(VOLUME_SUFFIXES):
+    if source.member is None and source.path in named:
+        source = volume_file(source)
+    if source.name.lower().endswith(SUFFIXES) and format_of(source) is not None:
         return _start(source, Kind.VOLUME)
     try:
         found = read_instance(source)
     except InputError as error:
         return _error_row(source, error)
     except UNREADABLE as error:
-        why = InputError(str(source), "UNREADABLE", f"{source.name} cannot be opened ({reason(error)})")
-        return _error_row(source, why)
+        return _error_row(source, unreadable(source, error))
     if found is None:
         if source.path not in named or source.member is not None:
             return None

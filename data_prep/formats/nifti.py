@@ -2,95 +2,84 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import logging
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from data_prep.errors import InputError
-from data_prep.formats.source import UNREADABLE, Source, reason
-from data_prep.volume import Volume, check_affine, check_size, check_values
+from data_prep.formats.content import Content
+from data_prep.formats.layout import Layout, check_voxels
+from data_prep.formats.source import Source
+from data_prep.formats.units import in_mm
 
-SUFFIXES = (".nii", ".nii.gz")
 _TALAIRACH = 3  # sform codes from here on name a template's space, in which a qform need not agree
+_SIZES = (348, 540)  # bytes of a NIfTI-1 and of a NIfTI-2 header, which begin with this number
+_UNITS = {0: "", 1: "m", 2: "mm", 3: "um"}  # the lowest three bits of `xyzt_units`
+_ANNEX, _LFS = b"/annex/objects/", b"version https://git-lfs"  # how a pointer to content elsewhere begins
 
 
-def is_nifti(path: str | Path) -> bool:
-    """Does the name say NIfTI?"""
-    return str(path).lower().endswith(SUFFIXES)
-
-
-def nifti_header(source: Source | str | Path) -> tuple[tuple[int, ...], np.ndarray]:
-    """Shape `(i, j, k)` and affine of a file, without its voxels.
+def nifti_layout(content: Content) -> Layout:
+    """What a `.nii` file says of its voxels; see nifti.nimh.nih.gov/nifti-1 and nifti-2.
 
     Raises:
-        InputError: as `read_nifti`, but for what only the voxels tell.
+        InputError: as of `layout_of`.
     """
-    source = source if isinstance(source, Source) else Source(Path(source))
-    image = _open(source)
-    return tuple(int(size) for size in image.shape[:3]), np.array(image.affine, dtype=np.float64)
+    block = header_block(content)
+    if b"ni" in block[4:8] + block[344:348]:
+        raise not_nifti(content, "its voxels are in another file")
+    layout = layout_of(content, block, content.source)
+    return replace(layout, offset=layout.offset or len(block) + 4)
 
 
-def read_nifti(source: Source | str | Path, *, allow_constant: bool = False) -> Volume:
-    """Read a 3-D NIfTI file; further axes of length 1 are dropped.
+def header_block(content: Content) -> bytes:
+    """The bytes of a NIfTI or Analyze header; empty where it is none."""
+    start = content.first(4)
+    size = next((size for size in _SIZES if size in (int.from_bytes(start, "little"), int.from_bytes(start, "big"))), 0)
+    block = content.first(size)
+    return block if len(block) == size else b""
 
-    Args:
-        source: `.nii` or `.nii.gz`, on disk or in an archive.
-        allow_constant: accept a volume with one value throughout, as the label of a healthy case is.
 
-    Returns:
-        The volume: float32 where the file scales integers, else the stored type.
+def layout_of(content: Content, block: bytes, data: Source) -> Layout:
+    """What a header says of the voxels in `data`.
 
     Raises:
-        InputError: MISSING_FILE, UNREADABLE, NOT_AN_IMAGE, TRUNCATED, TOO_LARGE, WRONG_DIMENSION, NOT_GREYSCALE,
-            NO_GEOMETRY, SINGULAR_AFFINE, AFFINE_CONFLICT, BAD_SPACING, NAN or EMPTY.
+        InputError: NOT_AN_IMAGE, NO_GEOMETRY, BAD_SPACING, BAD_HEADER or AFFINE_CONFLICT.
     """
-    source = source if isinstance(source, Source) else Source(Path(source))
-    image = _open(source)
-    array = _values(source, image)
-    check_values(str(source), array, allow_constant=allow_constant)
-    affine = np.array(image.affine, dtype=np.float64)
-    with source.open() as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
-    return Volume(array, affine, str(source), None, digest)
-
-
-def _open(source: Source) -> Any:
-    """The nibabel image, checked, its voxels not read yet."""
     import nibabel as nib
 
-    if source.member is None and not source.path.is_file():
-        raise InputError(str(source), "MISSING_FILE", "there is no such file")
+    if not block:
+        raise not_nifti(content, "no header of 348 or 540 bytes")
+    kind: Any = nib.Nifti1Header if len(block) == _SIZES[0] else nib.Nifti2Header
+    source = content.source
     try:
         with _quiet():
-            if source.member is None:
-                image: Any = nib.load(source.path)
-            else:
-                image = nib.Nifti1Image.from_stream(_unpacked(source, source.open()))
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(str(source), "TRUNCATED", f"{source.name} ends too early or is damaged ({error})") from error
-    except OSError as error:
-        if error.errno is None:  # nibabel's own
-            raise InputError(str(source), "NOT_AN_IMAGE", f"{source.name} is not a NIfTI image ({error})") from error
-        raise InputError(str(source), "UNREADABLE", f"{source.name} cannot be opened ({reason(error)})") from error
+            header, raw = kind(block), kind(block, check=False)
+            dtype, shape = header.get_data_dtype(), tuple(int(size) for size in header.get_data_shape())
+            offset, (slope, intercept) = int(header.get_data_offset()), header.get_slope_inter()
     except Exception as error:  # nibabel raises many types, among them its own and ValueError
-        raise InputError(str(source), "NOT_AN_IMAGE", f"{source.name} is not a NIfTI image ({error})") from error
-    if not isinstance(image, nib.Nifti1Pair):
-        kind = type(image).__name__
-        raise InputError(str(source), "NOT_AN_IMAGE", f"{source.name} is not a NIfTI image but {kind}")
-    _check_header(source, image)
-    return image
+        raise not_nifti(content, str(error)) from error
+    check_voxels(source, dtype, shape)
+    _check_placed(source, header, raw)
+    affine = in_mm(source, np.array(header.get_best_affine(), np.float64), [_unit(source, header)] * 3)
+    return Layout(dtype=dtype, shape=shape, affine=affine, data=data, offset=offset, slope=slope, intercept=intercept)
+
+
+def not_nifti(content: Content, why: object) -> InputError:
+    """What is said of a file that only its name makes an image."""
+    name = content.source.name
+    if content.first(len(_ANNEX)) == _ANNEX or content.first(len(_LFS)) == _LFS:
+        why = f"{name} stands for a file that is not on this disk; fetch it (datalad get, git lfs pull)"
+        return InputError(str(content.source), "MISSING_FILE", why)
+    return InputError(str(content.source), "NOT_AN_IMAGE", f"{name} is not a NIfTI image ({why})")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without nibabel's remarks on headers that it mends: what matters of them, `_check_header` raises."""
+    """Without nibabel's remarks on headers that it mends: what matters of them, this module raises."""
     logger = logging.getLogger("nibabel.global")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -100,34 +89,21 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _unpacked(source: Source, stream: BinaryIO) -> BinaryIO:
-    """What a stream of the file holds when it is no longer compressed."""
-    return cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if source.name.lower().endswith(".gz") else stream
+def _unit(source: Source, header: Any) -> str:
+    code = int(header["xyzt_units"]) & 7
+    if code not in _UNITS:
+        raise InputError(str(source), "BAD_HEADER", f"{source.name} gives lengths in the unit {code}, which is none")
+    return _UNITS[code]
 
 
-def _check_header(source: Source, image: Any) -> None:
-    place, name = str(source), source.name
-    shape = tuple(int(size) for size in image.shape)
-    kind = image.get_data_dtype()
-    if kind.kind not in "iuf":
-        raise InputError(
-            place, "NOT_GREYSCALE", f"{name} holds {kind} (colour or complex), one number a voxel is needed"
-        )
-    if len(shape) < 3 or min(shape[:3]) < 2 or any(size != 1 for size in shape[3:]):
-        raise InputError(place, "WRONG_DIMENSION", f"{name} has the shape {shape}, one 3-D volume is needed")
-    check_size(place, shape)
-    _check_placed(source, image.header)
-    check_affine(place, np.asarray(image.affine, dtype=np.float64))
-
-
-def _check_placed(source: Source, header: Any) -> None:
+def _check_placed(source: Source, header: Any, raw: Any) -> None:
     """Raise where nothing places the image, or qform and sform place it in two ways."""
     qform, sform = int(header["qform_code"]), int(header["sform_code"])
     if qform <= 0 and sform <= 0:
         reason = f"{source.name} does not say where it lies (neither qform nor sform)"
         raise InputError(str(source), "NO_GEOMETRY", reason)
     if sform <= 0:
-        _check_sizes(source, header)
+        _check_sizes(source, raw)
     if qform <= 0 or sform <= 0:
         return
     try:
@@ -137,10 +113,9 @@ def _check_placed(source: Source, header: Any) -> None:
     _check_agree(source, header, np.asarray(one), np.asarray(other), template=sform >= _TALAIRACH)
 
 
-def _check_sizes(source: Source, header: Any) -> None:
+def _check_sizes(source: Source, raw: Any) -> None:
     """Raise where a qform has no voxel size of its own: nibabel puts 1 mm in the place of 0, and drops signs."""
-    with source.open() as stream:
-        sizes = type(header).from_fileobj(_unpacked(source, stream), check=False)["pixdim"][1:4]
+    sizes = raw["pixdim"][1:4]
     if not (np.isfinite(sizes).all() and (sizes > 0).all()):
         text = " x ".join(f"{size:g}" for size in sizes)
         raise InputError(str(source), "BAD_SPACING", f"{source.name} has a voxel size of {text} mm")
@@ -159,17 +134,3 @@ def _check_agree(source: Source, header: Any, qform: np.ndarray, sform: np.ndarr
     if apart > np.linalg.norm(sform[:3, :3], axis=0).max():
         reason = f"qform and sform of {source.name} put its corners up to {apart:.1f} mm apart"
         raise InputError(str(source), "AFFINE_CONFLICT", reason)
-
-
-def _values(source: Source, image: Any) -> np.ndarray:
-    """The voxels `(i, j, k)` in the machine's byte order."""
-    try:
-        array = np.asanyarray(image.dataobj)
-    except (*UNREADABLE, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise InputError(str(source), "UNREADABLE", f"{source.name} cannot be read ({reason(error)})") from error
-        why = f"{source.name} ends too early or is damaged ({reason(error)})"
-        raise InputError(str(source), "TRUNCATED", why) from error
-    array = array.reshape(array.shape[:3])
-    scaled = array.dtype.kind == "f" and image.get_data_dtype().kind in "iu"
-    return array.astype(np.float32 if scaled else array.dtype.newbyteorder("="), copy=False)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import hashlib
 import io
-import os
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from data_prep.errors import InputError
-from data_prep.formats.source import UNREADABLE, Source, reason
-from data_prep.volume import Volume, check_affine, check_size, check_values
+from data_prep.formats.content import Content, Packing
+from data_prep.formats.detached import data_beside
+from data_prep.formats.layout import Layout, check_voxels
+from data_prep.formats.source import Source
+from data_prep.formats.units import in_mm
 
-SUFFIXES = (".nrrd", ".nhdr")
 _HEADER_BYTES = 2**20
 _TO_RAS = {
     "right-anterior-superior": (1.0, 1.0, 1.0),
@@ -28,7 +25,7 @@ _TO_RAS = {
     "lps": (-1.0, -1.0, 1.0),
 }
 _SPATIAL_KINDS = {"domain", "space", "none", "???", ""}
-_RAW, _GZIP, _BZIP2 = {"raw"}, {"gzip", "gz"}, {"bzip2", "bz2"}
+_PACKINGS: dict[str, Packing] = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
 _TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
     "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
@@ -43,92 +40,68 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """What a header says of its voxels: their type, shape and affine, their encoding, and where they are."""
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    affine: np.ndarray
-    encoding: str
-    data: Source
-    offset: int
-
-
-def is_nrrd(path: str | Path) -> bool:
-    """Does the name say NRRD?"""
-    return str(path).lower().endswith(SUFFIXES)
-
-
-def nrrd_header(source: Source | str | Path) -> tuple[tuple[int, ...], np.ndarray]:
-    """Shape `(i, j, k)` and affine of a file, without its voxels.
+def nrrd_layout(content: Content) -> Layout:
+    """What a `.nrrd` or `.nhdr` file says of its voxels; see teem.sourceforge.net/nrrd/format.html.
 
     Raises:
-        InputError: as `read_nrrd`, but for what only the voxels tell.
+        InputError: NOT_AN_IMAGE, NOT_GREYSCALE, WRONG_DIMENSION, NO_GEOMETRY, BAD_HEADER, DECODE_FAILED; UNREADABLE
+            where it names several data files, or one elsewhere; MISSING_FILE.
     """
-    layout = _layout(source if isinstance(source, Source) else Source(Path(source)))
-    return layout.shape, layout.affine
-
-
-def read_nrrd(source: Source | str | Path, *, allow_constant: bool = False) -> Volume:
-    """Read a 3-D NRRD file; see teem.sourceforge.net/nrrd/format.html.
-
-    Args:
-        source: `.nrrd`, or `.nhdr` with its data file in the same folder; on disk or in an archive.
-        allow_constant: accept a volume with one value throughout, as the label of a healthy case is.
-
-    Raises:
-        InputError: MISSING_FILE, UNREADABLE, NOT_AN_IMAGE, TRUNCATED, TOO_LARGE, WRONG_DIMENSION, NOT_GREYSCALE,
-            NO_GEOMETRY, SINGULAR_AFFINE, BAD_SPACING, NAN or EMPTY.
-    """
-    source = source if isinstance(source, Source) else Source(Path(source))
-    layout = _layout(source)
-    array = _values(source, layout)
-    check_values(str(source), array, allow_constant=allow_constant)
-    digest = hashlib.sha256()
-    for part in dict.fromkeys((source, layout.data)):
-        digest.update(part.read())
-    return Volume(array, layout.affine, str(source), None, digest.hexdigest())
-
-
-def _layout(source: Source) -> _Layout:
-    if source.member is None and not source.path.is_file():
-        raise InputError(str(source), "MISSING_FILE", "there is no such file")
-    header, end = _header(source)
-    shape = tuple(int(size) for size in header["sizes"])
+    source = content.source
+    header, end = _header(content)
     dtype = _dtype(source, header)
-    kinds = [str(kind).lower() for kind in header.get("kinds", ())]
-    if len(shape) != 3 or min(shape) < 2 or any(kind not in _SPATIAL_KINDS for kind in kinds):
-        why = (
-            f"{source.name} has the shape {shape}{' of ' + ', '.join(kinds) if kinds else ''}, one 3-D volume is needed"
-        )
-        colour = any("color" in kind for kind in kinds)
-        raise InputError(str(source), "NOT_GREYSCALE" if colour else "WRONG_DIMENSION", why)
-    check_size(str(source), shape)
-    affine = _affine(source, header)
-    check_affine(str(source), affine)
+    axes = _axes(source, header)
+    shape = tuple(header["sizes"][axis] for axis in axes)
+    check_voxels(source, dtype, shape)
     encoding = str(header.get("encoding", "")).lower()
-    if encoding not in _RAW | _GZIP | _BZIP2:
+    if encoding not in _PACKINGS:
         raise InputError(str(source), "DECODE_FAILED", f"the encoding {encoding!r} of {source.name} is not supported")
-    data, offset = _data_file(source, header, end)
-    return _Layout(dtype, shape, affine, encoding, data, offset)
+    name = header.get("data file") or header.get("datafile")
+    data = data_beside(source, str(name)) if name else source
+    return Layout(
+        dtype=dtype,
+        shape=shape,
+        affine=_affine(source, header, axes),
+        data=data,
+        offset=_offset(source, header, 0 if name else end, packed=_PACKINGS[encoding] != "raw"),
+        packing=_PACKINGS[encoding],
+    )
 
 
-def _header(source: Source) -> tuple[dict[str, Any], int]:
+def _header(content: Content) -> tuple[dict[str, Any], int]:
     """The parsed header, and the byte at which it ends."""
     import nrrd
 
-    try:
-        stream = io.BytesIO(source.read(_HEADER_BYTES))
-    except UNREADABLE as error:
-        raise InputError(str(source), "UNREADABLE", f"{source.name} cannot be opened ({reason(error)})") from error
+    start = b""
+    for count in (2**12, 2**16, _HEADER_BYTES):
+        start = content.first(count)
+        if b"\n\n" in start or b"\r\n\r\n" in start or len(start) < count:
+            break
+    stream = io.BytesIO(start)
     try:
         header = dict(nrrd.read_header(stream))
         header["sizes"] = [int(size) for size in header["sizes"]]
     except Exception as error:  # pynrrd raises many types
+        source = content.source
         why = f"{source.name} is not a NRRD image ({type(error).__name__})"
         raise InputError(str(source), "NOT_AN_IMAGE", why) from error
     return header, stream.tell()
+
+
+def _axes(source: Source, header: dict[str, Any]) -> list[int]:
+    """The three axes that lie in the world; another one is passed over where it has one element."""
+    sizes = header["sizes"]
+    kinds = [str(kind).lower() for kind in header.get("kinds", ())] or [""] * len(sizes)
+    axes = list(range(len(sizes)))
+    if len(sizes) > 3 and len(kinds) == len(sizes):
+        spare = [axis for axis in axes if sizes[axis] == 1 and (kinds[axis] not in _SPATIAL_KINDS or axis > 2)]
+        axes = [axis for axis in axes if axis not in spare[-(len(sizes) - 3) :]]
+    if len(axes) != 3 or any(kinds[axis] not in _SPATIAL_KINDS for axis in axes if axis < len(kinds)):
+        said = ", ".join(kind for kind in kinds if kind)
+        why = f"{source.name} has the shape {tuple(sizes)}{f' of {said}' if said else ''}, one 3-D volume is needed"
+        colour = any("color" in kind for kind in kinds)
+        raise InputError(str(source), "NOT_GREYSCALE" if colour else "WRONG_DIMENSION", why)
+    return axes
 
 
 def _dtype(source: Source, header: dict[str, Any]) -> np.dtype[Any]:
@@ -140,7 +113,7 @@ def _dtype(source: Source, header: dict[str, Any]) -> np.dtype[Any]:
     return np.dtype(code).newbyteorder(">" if order == "big" else "<")
 
 
-def _affine(source: Source, header: dict[str, Any]) -> np.ndarray:
+def _affine(source: Source, header: dict[str, Any], axes: Sequence[int]) -> np.ndarray:
     """Voxel indices to RAS+ mm."""
     signs = _TO_RAS.get(str(header.get("space", "")).lower())
     directions, origin = header.get("space directions"), header.get("space origin")
@@ -149,52 +122,26 @@ def _affine(source: Source, header: dict[str, Any]) -> np.ndarray:
         raise InputError(str(source), "NO_GEOMETRY", why)
     try:
         affine = np.eye(4)
-        affine[:3, :3] = np.asarray(directions, dtype=np.float64).reshape(3, 3).T
+        affine[:3, :3] = np.array([directions[axis] for axis in axes], dtype=np.float64).reshape(3, 3).T
         affine[:3, 3] = np.asarray(origin, dtype=np.float64).reshape(3)
-    except ValueError as error:
+    except (ValueError, TypeError, IndexError) as error:
         raise InputError(str(source), "NO_GEOMETRY", f"the directions of {source.name} are no 3 x 3 numbers") from error
-    return np.asarray(np.diag([*signs, 1.0]) @ affine)
+    return np.diag([*signs, 1.0]) @ in_mm(source, affine, _units(source, header, axes))
 
 
-def _data_file(source: Source, header: dict[str, Any], end: int) -> tuple[Source, int]:
-    """Where the voxels begin: behind the header, or in a file beside it."""
-    if any(float(header.get(key) or 0) for key in ("line skip", "lineskip", "byte skip", "byteskip")):
+def _units(source: Source, header: dict[str, Any], axes: Sequence[int]) -> list[str]:
+    """The unit along each axis of the world; what is said of the voxels' own axes counts where it is one for all."""
+    if said := [str(unit) for unit in header.get("space units") or ()]:
+        return said
+    own = {str(unit) for axis, unit in enumerate(header.get("units") or ()) if axis in axes}
+    if len(own) > 1:
+        raise InputError(str(source), "BAD_HEADER", f"{source.name} gives lengths in {len(own)} units")
+    return [*own, ""][:1] * 3
+
+
+def _offset(source: Source, header: dict[str, Any], start: int, *, packed: bool) -> int:
+    """The byte at which the voxels begin; -1: they are the last ones."""
+    lines, skip = (int(header.get(key) or header.get(key.replace(" ", "")) or 0) for key in ("line skip", "byte skip"))
+    if lines or skip < -1 or (skip and packed):
         raise InputError(str(source), "DECODE_FAILED", f"{source.name} skips lines or bytes, which is not supported")
-    name = header.get("data file") or header.get("datafile")
-    if not name:
-        return source, end
-    name = str(name)
-    if os.path.basename(name) != name or "\\" in name or "%" in name or name.upper().startswith("LIST"):
-        why = f"{source.name} names data outside its folder, or several files; only one file beside it is read"
-        raise InputError(str(source), "UNREADABLE", why)
-    data = (
-        Source(source.path, f"{source.member.rpartition('/')[0]}/{name}".lstrip("/"))
-        if source.member
-        else (Source(source.path.with_name(name)))
-    )
-    if data.member is None and (not data.path.is_file() or data.path.is_symlink()):
-        raise InputError(str(source), "MISSING_FILE", f"the data file {name} of {source.name} is not beside it")
-    return data, 0
-
-
-def _values(source: Source, layout: _Layout) -> np.ndarray:
-    """The voxels `(i, j, k)`; never more bytes are inflated than the header says."""
-    expected = int(np.prod(layout.shape, dtype=np.int64)) * layout.dtype.itemsize
-    try:
-        with layout.data.open() as stream:
-            stream.seek(layout.offset)
-            content = _opened(stream, layout.encoding).read(expected)
-    except UNREADABLE as error:
-        why = f"{source.name} ends too early or is damaged ({reason(error)})"
-        raise InputError(str(source), "TRUNCATED", why) from error
-    if len(content) < expected:
-        why = f"{source.name} ends too early ({len(content)} of {expected} bytes)"
-        raise InputError(str(source), "TRUNCATED", why)
-    array = np.frombuffer(content, layout.dtype).reshape(layout.shape, order="F")
-    return array.astype(layout.dtype.newbyteorder("="), copy=False)
-
-
-def _opened(stream: BinaryIO, encoding: str) -> BinaryIO:
-    if encoding in _RAW:
-        return stream
-    return cast(BinaryIO, gzip.open(stream) if encoding in _GZIP else bz2.open(stream))
+    return -1 if skip == -1 else start + skip

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def detect(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", help="NIfTI, NRRD or DICOM files, folders or zip archives of them, lists."),
+        typer.Argument(
+            metavar="PATH...", help="DICOM, NIfTI, NRRD, MGH, MetaImage files, folders or zip archives of them, lists."
+        ),
     ],
     output: Output,
     bundle: Bundle = None,

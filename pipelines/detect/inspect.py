@@ -26,7 +26,7 @@ class SeriesRecord(BaseModel):
 
     name: str = Field(description="name of the case that `detect` would make of it")
     place: str = Field(description="path that `detect` takes")
-    kind: str = Field(description="dicom, nifti, nrrd, or file: should be an image and cannot be read")
+    kind: str = Field(description="dicom, a format such as nifti, or file: should be an image and cannot be read")
     verdict: str
     code: str = ""
     reason: str = ""

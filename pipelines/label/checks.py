@@ -8,9 +8,11 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
+from data_prep.formats.table import SINGLE_FILE
 from pipelines.problems import CommandError
 
-IMAGES = (".nii.gz", ".nii", ".nrrd")
+IMAGES = SINGLE_FILE  # a client sends and is given one file
+RESULTS = (".nii.gz", ".nii", ".nrrd")
 LABELS = (*IMAGES, ".bin")  # OHIF's scribbles
 SESSIONS = (*IMAGES, ".zip", ".dcm", "")  # DICOM files often have no extension
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
@@ -86,7 +88,7 @@ def check_options(request: Mapping[str, Any]) -> None:
     Raises:
         NameRefusedError: an extension, type or tag is unknown.
     """
-    for name, known in (("result_extension", IMAGES), ("result_dtype", _TYPES)):
+    for name, known in (("result_extension", RESULTS), ("result_dtype", _TYPES)):
         if request.get(name) not in (None, "", *known):
             msg = f"{name} is one of {', '.join(known)}"
             raise NameRefusedError(msg)

@@ -155,7 +155,7 @@ class Plan:
             content, stamps, code = self.hashes.path_key(case.image), [], code or "UNREADABLE"
         dicom = case.series is not None and case.series.kind == "dicom"
         name = case.series.name if dicom and case.series is not None else content[:_NAME]
-        job = self._job(name=name, content=content, kind=case.series.kind if case.series is not None else "nifti")
+        job = self._job(name=name, content=content, kind=_kind(case))
         case = replace(case, name=name)
         return Task(job=job, case=case, stamps=tuple(sorted(stamps)), code=code, reason=meaning(code) if code else "")
 
@@ -192,6 +192,16 @@ class Plan:
 
 def _sources(case: Case) -> tuple[Source, ...]:
     """The files of a case; none where they are too many to list."""
-    from data_prep.formats.source import Source
+    from data_prep.cases.read import files_at
 
-    return case.series.sources if case.series is not None else (Source(Path(case.image)),)
+    return case.series.sources if case.series is not None else files_at(case.image)
+
+
+def _kind(case: Case) -> str:
+    """What the image is: "dicom", a format of the table, or "file"."""
+    from data_prep.cases.read import volume_at
+
+    if case.series is not None:
+        return case.series.kind
+    found = volume_at(case.image)
+    return "file" if found is None else found[0].kind

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK
 from conftest import rotated_affine
+from format_maker import VOXELS, sitk_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,6 @@ endian: little
 encoding: raw
 space origin: (1,2,3)
 """
-VOXELS = np.arange(60, dtype="<i2").reshape(3, 4, 5, order="F")
 
 
 def write(path, *, header=HEADER, data=None, **values):
@@ -35,17 +35,6 @@ def write(path, *, header=HEADER, data=None, **values):
     data = VOXELS.tobytes(order="F") if data is None else data
     path.write_bytes("\n".join(lines).encode() + b"\n\n" + data)
     return path
-
-
-def sitk_image(array, affine):
-    """`(i, j, k)` at an affine to RAS+, which SimpleITK keeps in LPS."""
-    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
-    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(array.T))
-    spacing = np.linalg.norm(lps[:3, :3], axis=0)
-    image.SetSpacing(spacing.tolist())
-    image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
-    image.SetOrigin(lps[:3, 3].tolist())
-    return image
 
 
 @settings(max_examples=15, deadline=None)

@@ -47,17 +47,28 @@ def sha256_of(path: str | Path) -> str:
 
 
 def load_metadata(root: str | Path) -> dict[str, Any]:
-    """`configs/metadata.json` of the bundle at `root`; raises `BundleError` where it is missing or no JSON."""
+    """`configs/metadata.json` of the bundle at `root`.
+
+    Raises:
+        BundleError: it is missing, cannot be read, is no JSON, or names neither bundle nor version.
+    """
     path = Path(root) / METADATA
     try:
-        metadata: dict[str, Any] = json.loads(path.read_text())
+        metadata = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         msg = f"{root}: not a bundle, there is no {METADATA}"
+        raise BundleError(msg) from error
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror or error}"
         raise BundleError(msg) from error
     except ValueError as error:
         msg = f"{path}: not JSON: {error}"
         raise BundleError(msg) from error
-    return metadata
+    lacks = [key for key in ("name", "version") if not isinstance(metadata, dict) or not metadata.get(key)]
+    if lacks:
+        msg = f"{path}: not the metadata of a bundle, it lacks {' and '.join(lacks)}"
+        raise BundleError(msg)
+    return dict(metadata)
 
 
 def load_calibration(root: str | Path, path: str | Path | None = None) -> Calibration:

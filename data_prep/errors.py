@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+_FOLDERS = re.compile(r"""(?:^|(?<=[\s"'(\[=]))/(?:[^/:"'\n]+/)+""")  # of an absolute path
+
+
+def without_folders(text: str, place: str | Path = "") -> str:
+    """A sentence in which files are named without the folders that they lie in: folders bear patients' names.
+
+    Args:
+        text: the sentence.
+        place: what it is about, so that its folder is known where the path is a relative one.
+
+    >>> without_folders("cannot open /data/JOHN DOE/scan.nii (no such file)")
+    'cannot open scan.nii (no such file)'
+    >>> without_folders("DOE/scan.nii: all voxels are 0", "DOE/scan.nii")
+    'scan.nii: all voxels are 0'
+    """
+    for folder in (str(place), str(Path(place).parent)):
+        if folder.strip("./"):
+            text = text.replace(f"{folder.rstrip('/')}/", "")
+    return _FOLDERS.sub("", text)
 
 
 class InputError(ValueError):

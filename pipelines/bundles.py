@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,11 +50,20 @@ def installed_bundles() -> list[Path]:
 
 
 def modalities(bundle: Path) -> list[str] | None:
-    """DICOM modalities of a bundle's images, by its metadata; None where it does not say."""
-    metadata = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
-    inputs = metadata.get("network_data_format", {}).get("inputs", {}).values()
-    named = sorted({entry["modality"] for entry in inputs if entry.get("modality") in ("MR", "CT", "PT")})
-    return named or None
+    """DICOM modalities of a bundle's images, by its metadata; None where it does not say.
+
+    Raises:
+        BundleError: the metadata cannot be read, or are none.
+    """
+    from anomaly.bundle import BundleError, load_metadata
+
+    try:
+        inputs = load_metadata(bundle).get("network_data_format", {}).get("inputs", {}).values()
+        said = {entry.get("modality") for entry in inputs}
+    except (AttributeError, TypeError) as error:
+        msg = f"{bundle / 'configs' / 'metadata.json'}: network_data_format.inputs says nothing of a bundle's images"
+        raise BundleError(msg) from error
+    return sorted(said & {"MR", "CT", "PT"}) or None
 
 
 def load(bundle: Path, *, device: str | None, calibration: Path | None = None) -> Detector:

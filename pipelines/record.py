@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from data_prep.errors import without_folders
 from pipelines.problems import ExitCode
 
 
@@ -49,15 +50,21 @@ class CaseRecord(_Record):
     seconds: float = 0.0
     truth: TruthRecord | None = None
 
+    @property
+    def words(self) -> str:
+        """Which case it is, and why it is not done."""
+        return f"{self.case}: {self.reason} [{self.code}]"
+
     @classmethod
     def failed(cls, case: str, source: str, *, code: str, reason: str, seconds: float = 0.0) -> CaseRecord:
-        """A case that could not be done."""
-        return cls(case=case, source=source, status="failed", code=code, reason=reason, seconds=seconds)
+        """A case that could not be done; the reason names files without their folders."""
+        public = without_folders(reason, source)
+        return cls(case=case, source=source, status="failed", code=code, reason=public, seconds=seconds)
 
     @classmethod
     def skipped(cls, case: str, source: str, *, code: str, reason: str) -> CaseRecord:
         """What was found and is not for this bundle: a localizer, a report, another modality."""
-        return cls(case=case, source=source, status="skipped", code=code, reason=reason)
+        return cls(case=case, source=source, status="skipped", code=code, reason=without_folders(reason, source))
 
 
 class LearningRecord(_Record):

@@ -34,7 +34,7 @@ def demo_head(step: int = 1) -> HeadMap:
     tissues[(atlas.skin_mm > -_SCALP_MM) & (atlas.skin_mm < 0)] = INDEX["skin"]
     tissues[atlas.skin_mm >= 1] = INDEX["air"]
     tissues[(atlas.skull_mm >= 0) & (atlas.skull_mm < _SKULL_MM)] = INDEX["bone"]
-    x, y, z = np.ix_(*(first + step * np.arange(n) for first, n in zip(ORIGIN_MM, tissues.shape, strict=True)))
+    x, y, z = np.ix_(*(first + step * np.arange(tissues.shape[axis]) for axis, first in enumerate(ORIGIN_MM)))
     inside = atlas.skull_mm < 0
     middle, half = _VENTRICLES_MM
     deep = (abs(x - middle[0]) < half[0]) & (abs(y - middle[1]) < half[1]) & (abs(z - middle[2]) < half[2])

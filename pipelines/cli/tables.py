@@ -51,7 +51,7 @@ def print_series(run: InspectRecord) -> None:
 def print_refused(record: LearningRecord) -> None:
     """The scans that were left out, each with its reason, on standard error."""
     for scan in record.refused:
-        typer.echo(f"left out: {scan.reason}", err=True)
+        typer.echo(f"left out: {scan.words}", err=True)
 
 
 def print_scans(run: PrepareRecord) -> None:

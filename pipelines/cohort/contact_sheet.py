@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.machine.files import without_folders, write_whole
+from data_prep.errors import without_folders
+from pipelines.machine.files import write_whole
 from pipelines.report.page import render
 from pipelines.report.slices import View
 

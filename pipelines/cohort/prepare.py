@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from data_prep.errors import without_folders
 from pipelines.cohort.record import SECTIONS, PrepareRecord, ScanRecord
 from pipelines.machine.cores import default_workers
 from pipelines.machine.files import printable, writable_folder, write_whole
@@ -238,7 +239,7 @@ def _record(
         source=printable(scan.image),
         status=status,
         code=code,
-        reason=printable(reason),
+        reason=without_folders(printable(reason), printable(scan.image)),
         patient=printable(scan.patient),
         site=scan.site,
     )

@@ -63,10 +63,10 @@ def synthesise(source: Path, output: Path, *, order: HeadOrder, section: str = "
                 entries += write_scans(read_head(path), path.name.split(".")[0], output, order)
             except InputError as error:
                 record.refused.append(
-                    CaseRecord.failed(path.name, printable(str(path)), code=error.code, reason=printable(str(error)))
+                    CaseRecord.failed(path.name, printable(str(path)), code=error.code, reason=printable(error.reason))
                 )
     if not entries:
-        msg = f"{source}: no label map can be used, the first: {record.refused[0].reason}"
+        msg = f"{source}: no label map can be used, the first: {record.refused[0].words}"
         raise CommandError(msg)
     _write_datalist(output, entries, order, section)
     record.heads, record.scans = len(maps) - len(record.refused), len(entries)

@@ -90,8 +90,8 @@ def refusing(case: Case, refused: list[CaseRecord]) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        where, why = printable(case.image), printable(str(error))
-        refused.append(CaseRecord.failed(case.name, where, code=error.code, reason=why))
+        why = printable(error.reason)
+        refused.append(CaseRecord.failed(case.name, printable(case.image), code=error.code, reason=why))
 
 
 def healthy_part(case: Case, *, allow_gaps: bool = False) -> Volume:

@@ -115,7 +115,7 @@ def _examine(detector: Detector, cases: list[Case], record: CalibrateRecord, *, 
                 healthy.add(name, *detector.healthy(volume))
                 record.scans += 1
     if not record.scans:
-        what = f"{len(record.refused)} cannot be used, the first: {record.refused[0].reason}" if record.refused else ""
+        what = f"{len(record.refused)} cannot be used, the first: {record.refused[0].words}" if record.refused else ""
         msg = f"no scan to calibrate on; {what or 'none was found'}"
         raise CommandError(msg)
     return healthy

@@ -9,7 +9,8 @@ from fastapi import HTTPException
 
 from anomaly import BundleError
 from data_prep import InputError
-from pipelines.machine.files import printable, without_folders
+from data_prep.errors import without_folders
+from pipelines.machine.files import printable
 from pipelines.problems import CommandError, causes
 
 _UNPROCESSABLE = 422  # RFC 9110, 15.5.21

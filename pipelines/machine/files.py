@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -13,16 +12,6 @@ from pathlib import Path
 from pipelines.problems import CommandError
 
 PARTIAL = ".partial-"  # how the name of a file begins that is being written; hidden, so that no search finds it
-_FOLDERS = re.compile(r"""(?:^|(?<=[\s"'(\[=]))/(?:[^/:"'\n]+/)+""")  # of an absolute path
-
-
-def without_folders(text: str) -> str:
-    """A sentence in which files are named without the folders that they lie in.
-
-    >>> without_folders("cannot open /data/JOHN DOE/scan.nii (no such file)")
-    'cannot open scan.nii (no such file)'
-    """
-    return _FOLDERS.sub("", text)
 
 
 @contextmanager

@@ -23,13 +23,29 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def commit() -> str:
-    """The commit of this checkout, `-dirty` behind it where files differ; "unknown" outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+def commit(file: Path = Path(__file__)) -> str:
+    """The commit of this project's checkout, `-dirty` behind it where files differ; "unknown" outside one.
+
+    An installed package may lie within a repository of its user's, whose commit says nothing about it: the checkout
+    counts only where it holds this very file at this place.
+
+    Args:
+        file: this one.
+    """
+    root = file.resolve().parents[2]
     try:
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != root:
+            return "unknown"
+        _git(root, "ls-files", "--error-unmatch", file.resolve().relative_to(root).as_posix())
+        return _git(root, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _git(root: Path, *words: str) -> str:
+    """What git says in a folder, whatever repository a hook or a shell has set in the environment."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(["git", *words], cwd=root, env=environment, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 

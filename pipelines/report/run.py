@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.machine.files import without_folders, write_whole
+from data_prep.errors import without_folders
+from pipelines.machine.files import write_whole
 from pipelines.record import CaseRecord, RunRecord
 from pipelines.report.cases import show
 from pipelines.report.measures import measures

@@ -80,6 +80,8 @@ def write_bundle(root: Path, template: Path, plan: Plan, *, metadata: Mapping[st
         plan: what is different.
         metadata: keys of `metadata.json` that are different; `name` among them.
     """
+    from anomaly.bundle import load_metadata
+
     (root / "configs").mkdir(parents=True, exist_ok=True)
     (root / "docs").mkdir(exist_ok=True)
     old, name = template.name, str(metadata["name"])
@@ -89,7 +91,7 @@ def write_bundle(root: Path, template: Path, plan: Plan, *, metadata: Mapping[st
         write_whole(root / "configs" / f"{config}.yaml", _changed(text.replace(old, name), changes))
     for file in ("configs/logging.conf", "LICENSE"):
         write_whole(root / file, (template / file).read_bytes())
-    known = json.loads((template / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    known = load_metadata(template)
     write_whole(root / "configs" / "metadata.json", json.dumps({**known, **metadata}, indent=2) + "\n")
 
 

@@ -138,8 +138,10 @@ def _apart(output: Path, settings: dict[str, Any]) -> None:
 def _write_configs(output: Path, template: Path, data: TrainingData, *, exact: bool) -> None:
     from dataclasses import replace
 
+    from anomaly.bundle import load_metadata
+
     name = re.sub(r"\W+", "_", output.resolve().name)
-    known = json.loads((template / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    known = load_metadata(template)
     plan = plan_for(data.fingerprint)
     metadata: dict[str, Any] = {
         "name": name,

@@ -40,6 +40,28 @@ def test_missing_weights(healthytwin: Run, shipped_configs: Path, scans: Path, t
     assert "Traceback" not in done.stderr
 
 
+BROKEN = {
+    "text": "{",
+    "no text": b"\x80\x04}q\x00.",
+    "list": "[]",
+    "no version": '{"name": "a"}',
+    "inputs": '{"name": "a", "version": "1", "network_data_format": {"inputs": ["MR"]}}',
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("command", ["detect", "reprocess"])
+def test_broken_metadata_are_the_bundles_fault_and_not_ours(
+    healthytwin: Run, identity_bundle: Path, scans: Path, tmp_path: Path, content: str | bytes, command: str
+) -> None:
+    file = identity_bundle / "configs" / "metadata.json"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    done = healthytwin(command, scans, "-o", tmp_path / "out", "--bundle", identity_bundle)
+    assert done.exit_code == 2
+    assert "metadata.json: " in done.stderr
+    assert "a fault of healthytwin" not in done.stderr
+
+
 def test_weights_whose_hash_differs(healthytwin: Run, shipped_configs: Path, scans: Path, tmp_path: Path) -> None:
     models = shipped_configs / "models"
     models.mkdir()

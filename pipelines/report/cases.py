@@ -21,11 +21,13 @@ class Shown:
     Args:
         result: with its finding.
         words: the result in words.
+        p_value: as it is shown: "at most" the smallest possible one where no healthy scan scores as high.
         chance: the p-value in words.
     """
 
     result: Result
     words: str
+    p_value: str
     chance: str
 
 
@@ -54,16 +56,26 @@ def verdict(finding: Finding) -> str:
 
 def chance(finding: Finding) -> str:
     """The p-value in words: how many of the healthy calibration scans score as high."""
-    healthy = finding.calibration_cases
-    higher = round(finding.p_value * (healthy + 1)) - 1
+    healthy, higher = finding.calibration_cases, _higher(finding)
     if higher == 0:
-        return f"None of the {healthy} healthy calibration scans scores as high."
+        return f"Above all {healthy} healthy calibration scans."
     return f"{higher} of the {healthy} healthy calibration scans score{'s' if higher == 1 else ''} as high or higher."
 
 
+def p_value(finding: Finding) -> str:
+    """The p-value as a number; where no healthy scan scores as high it is an upper bound."""
+    return f"{'' if _higher(finding) else 'at most '}{finding.p_value:.2g}"
+
+
+def _higher(finding: Finding) -> int:
+    """How many healthy calibration scans score as high or higher."""
+    return round(finding.p_value * (finding.calibration_cases + 1)) - 1
+
+
 def _shown(result: Result) -> Shown:
-    assert result.finding is not None
-    return Shown(result=result, words=verdict(result.finding), chance=chance(result.finding))
+    finding = result.finding
+    assert finding is not None
+    return Shown(result=result, words=verdict(finding), p_value=p_value(finding), chance=chance(finding))
 
 
 def _within(results: Sequence[Result], size: int) -> set[int]:

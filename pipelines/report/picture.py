@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines.report.slices import View, most_abnormal
+from pipelines.report.slices import View, most_abnormal, numbered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 FOUND, TRUE = "#ffb000", "#35c8ff"  # told apart by colour-blind eyes, and one is dashed
-_PAPER, _INK = "#0c0d0f", "#d8dce2"
-_TILE = 1.95  # inches wide
-_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 0.26, 0.52, 0.24, 0.04, 0.04  # inches
-_DPI = 110
+_PAPER, _INK, _HALO = "#0c0d0f", "#d8dce2", "#000000"  # an outline has a dark halo: it stands out on white, too
+_TILE = 240  # pixels wide at the least; a slice never has fewer than its own matrix
+_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 30, 60, 28, 6, 6  # pixels, of a tile that is 240 wide
+_DPI = 100
+_NUMBERED = 9  # regions that carry their number
 
 
 def draw(volume: Volume, exam: Examination, *, truth: Array | None = None, most: int = 4) -> bytes:
@@ -44,18 +45,19 @@ def draw(volume: Volume, exam: Examination, *, truth: Array | None = None, most:
     def strip(shown: Array) -> Array:
         return np.concatenate([shown[rows, columns, index] for index in chosen], axis=1)
 
-    figure, axes = _canvas(rows.stop - rows.start, columns.stop - columns.start, len(chosen), view, exam)
+    figure, axes, zoom = _canvas(rows.stop - rows.start, columns.stop - columns.start, len(chosen), view, exam)
     low, high = np.percentile(image, (0.5, 99.7))
     window = {"cmap": "gray", "vmin": low, "vmax": max(high, low + 1e-6), "aspect": view.aspect}
     axes[0].imshow(strip(image), **window)
-    _outline(axes[0], strip(mask), FOUND)
+    _outline(axes[0], strip(mask), FOUND, zoom)
+    _numbers(axes[0], strip(view.show(numbered(exam.mask))), columns.stop - columns.start, zoom)
     if true is not None:
-        _outline(axes[0], strip(true), TRUE, dashed=True)
+        _outline(axes[0], strip(true), TRUE, zoom, dashed=True)
     if exam.twin is not None:
         axes[1].imshow(strip(view.show(exam.twin)), **window)
     heat = axes[-1].imshow(strip(score), cmap="inferno", vmin=0, vmax=1, aspect=view.aspect)
-    _scale(figure, axes[-1], heat, exam.finding.thresholds.voxel)
-    _names(axes, view, chosen, columns.stop - columns.start, has_twin=exam.twin is not None)
+    _scale(figure, axes[-1], heat, exam.finding.thresholds.voxel, zoom)
+    _names(axes, view, chosen, zoom, has_twin=exam.twin is not None)
     return _png(figure)
 
 
@@ -71,54 +73,81 @@ def _frame(image: Array, mask: Array) -> tuple[slice, slice]:
     return frame[0], frame[1]
 
 
-def _canvas(height: int, width: int, tiles: int, view: View, exam: Examination) -> tuple[Figure, list[Axes]]:
+def _canvas(height: int, width: int, tiles: int, view: View, exam: Examination) -> tuple[Figure, list[Axes], float]:
+    """A figure, an axis for each of its rows, and how much larger than 240 pixels a tile is."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     count = 3 if exam.twin is not None else 2
-    wide, tall = tiles * _TILE, _TILE * height * view.aspect / width
-    size = (_LEFT + wide + _RIGHT, _TOP + count * tall + (count - 1) * _GAP + _BOTTOM)
-    figure = Figure(figsize=size, dpi=_DPI, facecolor=_PAPER)
+    each = width * max(1, -(-_TILE // width))
+    zoom = each / _TILE
+    wide, tall = tiles * each, max(1, round(each * height * view.aspect / width))
+    left, right, top, bottom, gap = (zoom * edge for edge in (_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP))
+    size = (left + wide + right, top + count * tall + (count - 1) * gap + bottom)
+    figure = Figure(figsize=(size[0] / _DPI, size[1] / _DPI), dpi=_DPI, facecolor=_PAPER)
     FigureCanvasAgg(figure)
     axes = []
     for row in range(count):
-        bottom = _BOTTOM + (count - 1 - row) * (tall + _GAP)
-        axes.append(figure.add_axes((_LEFT / size[0], bottom / size[1], wide / size[0], tall / size[1])))
+        base = bottom + (count - 1 - row) * (tall + gap)
+        axes.append(figure.add_axes((left / size[0], base / size[1], wide / size[0], tall / size[1])))
         axes[-1].set_axis_off()
-    return figure, axes
+    return figure, axes, zoom
 
 
-def _outline(axes: Axes, mask: Array, colour: str, *, dashed: bool = False) -> None:
-    if mask.any():
-        style = "dashed" if dashed else "solid"
-        axes.contour(mask > 0, levels=[0.5], colors=[colour], linewidths=1.2, linestyles=style)
+def _outline(axes: Axes, mask: Array, colour: str, zoom: float, *, dashed: bool = False) -> None:
+    if not mask.any():
+        return
+    style, width = "dashed" if dashed else "solid", 1.5 * zoom**0.5
+    for shade, times in ((_HALO, 2.4), (colour, 1.0)):  # the halo first
+        axes.contour(mask > 0, levels=[0.5], colors=[shade], linewidths=times * width, linestyles=style)
 
 
-def _names(axes: list[Axes], view: View, chosen: list[int], width: int, *, has_twin: bool) -> None:
-    """Slice numbers above, sides in the corners of the first picture, what each row shows on the left."""
+def _numbers(axes: Axes, regions: Array, width: int, zoom: float) -> None:
+    """The number of every region beside it, as in the table of regions."""
+    for start in range(0, regions.shape[1], width):
+        tile = regions[:, start : start + width]
+        for number in (int(one) for one in np.unique(tile) if 0 < one <= _NUMBERED):
+            rows, columns = np.nonzero(tile == number)
+            x = min(start + columns.max() + 1, start + width - 0.06 * width)
+            _write(axes, x, max(rows.min() - 1, 0.05 * len(tile)), str(number), FOUND, 9 * zoom)
+
+
+def _write(axes: Axes, x: float, y: float, text: str, colour: str, size: float, **options: Any) -> None:
+    """Text with a dark halo."""
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=size / 4, foreground=_HALO)]
+    axes.text(x, y, text, color=colour, size=size, path_effects=halo, **options)
+
+
+def _names(axes: list[Axes], view: View, chosen: list[int], zoom: float, *, has_twin: bool) -> None:
+    """Slice numbers above, sides in the corners of every picture, what each row shows on the left."""
     words = ["image", "healthy twin", "score"] if has_twin else ["image", "score"]
+    size = 8 * zoom
     for axis, word in zip(axes, words, strict=True):
-        axis.text(-0.008, 0.5, word, transform=axis.transAxes, color=_INK, size=8, rotation=90, ha="right", va="center")
+        middle = {"transform": axis.transAxes, "va": "center"}
+        axis.text(-0.008, 0.5, word, color=_INK, size=size, rotation=90, ha="right", **middle)
+        for place in range(len(chosen)):
+            for name, x, side in zip(view.edges, (0.02, 0.98), ("left", "right"), strict=True):
+                _write(axis, (place + x) / len(chosen), 0.5, name, _INK, size, ha=side, **middle)
     top = axes[0]
     for place, index in enumerate(chosen):
         name = f"{view.plane} {view.number(index)} of {view.count}"
         x = (place + 0.5) / len(chosen)
-        top.text(x, 1.012, name, transform=top.transAxes, color=_INK, size=8, ha="center", va="bottom")
-    left, right = view.edges
-    for name, x, side in ((left, 0.02, "left"), (right, 0.98, "right")):
-        top.text(x / len(chosen), 0.5, name, transform=top.transAxes, color=_INK, size=8, ha=side, va="center")
+        top.text(x, 1.012, name, transform=top.transAxes, color=_INK, size=size, ha="center", va="bottom")
 
 
-def _scale(figure: Figure, axes: Axes, heat: object, threshold: float) -> None:
+def _scale(figure: Figure, axes: Axes, heat: object, threshold: float, zoom: float) -> None:
     """A colour scale beside the score map, the voxel threshold marked."""
     box = axes.get_position()
-    width, height = figure.get_size_inches()
-    place = figure.add_axes((box.x1 + 0.07 / width, box.y0 + 0.08 / height, 0.09 / width, box.height - 0.16 / height))
+    width, height = figure.get_size_inches() * _DPI / zoom
+    margin = min(9 / height, 0.2 * box.height)  # a flat picture is lower than the margins of a tall one
+    place = figure.add_axes((box.x1 + 8 / width, box.y0 + margin, 10 / width, box.height - 2 * margin))
     bar = figure.colorbar(heat, cax=place)  # type: ignore[arg-type]
     bar.outline.set_visible(False)  # type: ignore[operator]
     bar.set_ticks([0, threshold, 1], labels=["0", f"{threshold:.2f}", "1"])
-    bar.ax.tick_params(colors=_INK, labelsize=7, length=2, pad=2)
-    bar.ax.axhline(threshold, color=FOUND, linewidth=1.2)
+    bar.ax.tick_params(colors=_INK, labelsize=7 * zoom, length=2 * zoom, pad=2 * zoom)
+    bar.ax.axhline(threshold, color=FOUND, linewidth=1.2 * zoom)
 
 
 def _png(figure: Figure) -> bytes:

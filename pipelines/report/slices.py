@@ -100,10 +100,24 @@ def most_abnormal(mask: Array, score: Array, *, thickness: float, most: int = 4)
     return sorted(chosen)
 
 
-def _widest(mask: Array, most: int) -> list[int]:
+def numbered(mask: Array) -> Array:
+    """The regions of a mask `(i, j, k)` numbered as a finding lists its lesions: the largest is 1; 0 elsewhere."""
+    parts, count = _parts(mask)
+    order = np.argsort(-np.bincount(parts.ravel(), minlength=count + 1)[1:], kind="stable")
+    number = np.zeros(count + 1, dtype=np.int32)
+    number[order + 1] = np.arange(1, count + 1)
+    return number[parts]
+
+
+def _parts(mask: Array) -> tuple[Array, int]:
     from scipy import ndimage
 
     parts, count = ndimage.label(mask > 0, structure=np.ones((3, 3, 3)))
+    return parts, count
+
+
+def _widest(mask: Array, most: int) -> list[int]:
+    parts, count = _parts(mask)
     if count == 0:
         return []
     sizes = np.bincount(parts.ravel())[1:]

@@ -1,28 +1,26 @@
 (() => {
   const dialog = document.getElementById("viewer");
-  const canvas = dialog.querySelector("canvas");
+  const [canvas, other] = dialog.querySelectorAll("canvas");
   const regions = dialog.querySelector("nav");
   const place = dialog.querySelector("output");
   const opacity = dialog.querySelector("input[type=range]");
   const twin = dialog.querySelector("input[type=checkbox]");
   const buttons = [...document.querySelectorAll("article button[data-view]")];
   let viewer = null;
+  let beside = null; // shows the twin, at the same place
   let latest = 0;
   let shown = null;
   let layers = [];
 
   const stored = (number, part) => document.getElementById(`view-${number}-${part}`);
 
-  // the twin is shown alone
-  const scoreOpacity = () => (twin.checked ? 0 : Number(opacity.value));
-
   function looks(number) {
     const gray = { colormap: "gray", cal_min: 0, cal_max: 1 };
     const threshold = Number(stored(number, "score").dataset.threshold);
     return {
       image: gray,
-      twin: { ...gray, opacity: Number(twin.checked) },
-      score: { colormap: "inferno", opacity: scoreOpacity(), cal_min: threshold, cal_max: 1 },
+      score: { colormap: "inferno", opacity: Number(opacity.value), cal_min: threshold, cal_max: 1 },
+      twin: gray,
     };
   }
 
@@ -32,19 +30,27 @@
     place.textContent = `${x}, ${y}, ${z} mm (RAS)${score === undefined ? "" : `, score ${score.value.toFixed(2)}`}`;
   }
 
-  async function start() {
-    viewer = new niivue.Niivue({
+  async function make(element) {
+    const made = new niivue.Niivue({
       isRadiologicalConvention: true, dragAndDropEnabled: false, logLevel: "error", crosshairWidth: 0.5, crosshairGap: 6,
-      multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
+      multiplanarShowRender: niivue.SHOW_RENDER.NEVER, isOrientationTextVisible: true,
     });
+    await made.attachToCanvas(element);
+    made.setSliceType(made.sliceTypeMultiplanar);
+    return made;
+  }
+
+  async function start() {
+    viewer = await make(canvas);
+    viewer.overlayOutlineWidth = 1;
     viewer.onLocationChange = tell;
-    await viewer.attachToCanvas(canvas);
-    viewer.setSliceType(viewer.sliceTypeMultiplanar);
+    beside = await make(other);
+    viewer.broadcastTo([beside], { "2d": true, "3d": true });
+    beside.broadcastTo([viewer], { "2d": true, "3d": true });
   }
 
   async function load(number) {
     twin.disabled = stored(number, "twin") === null;
-    if (twin.disabled) twin.checked = opacity.disabled = false;
     const look = looks(number);
     const parts = Object.keys(look).filter((part) => stored(number, part) !== null);
     const volumes = [];
@@ -56,18 +62,27 @@
   }
 
   function put(number, { parts, volumes }) {
-    for (const old of [...viewer.volumes]) viewer.removeVolume(old);
-    layers = parts;
-    for (const volume of volumes) viewer.addVolume(volume);
+    for (const each of [viewer, beside]) for (const old of [...each.volumes]) each.removeVolume(old);
+    layers = parts.filter((part) => part !== "twin");
+    volumes.forEach((volume, index) => (parts[index] === "twin" ? beside : viewer).addVolume(volume));
     shown = number;
     dialog.dataset.dims = volumes[0].hdr.dims.slice(1, 4).join("x");
-    dialog.dataset.volumes = viewer.volumes.length;
+    dialog.dataset.volumes = viewer.volumes.length + beside.volumes.length;
+    side();
+  }
+
+  // the twin has its half of the window where there is one and it is wanted
+  function side() {
+    other.hidden = twin.disabled || !twin.checked;
+    viewer.resizeListener();
+    if (!other.hidden) beside.resizeListener();
   }
 
   function go(mm) {
     viewer.scene.crosshairPos = mm === undefined ? [0.5, 0.5, 0.5] : viewer.mm2frac(mm.split(" ").map(Number), 0, true);
     viewer.drawScene();
     viewer.createOnLocationChange();
+    viewer.sync();
   }
 
   function list(number) {
@@ -115,12 +130,8 @@
     event.preventDefault();
     viewer.moveCrosshairInVox(...steps[event.key]);
   });
-  opacity.addEventListener("input", () => fade("score", scoreOpacity()));
-  twin.addEventListener("change", () => {
-    opacity.disabled = twin.checked;
-    fade("twin", Number(twin.checked));
-    fade("score", scoreOpacity());
-  });
+  opacity.addEventListener("input", () => fade("score", Number(opacity.value)));
+  twin.addEventListener("change", () => { if (viewer !== null) side(); });
   for (const button of buttons) button.addEventListener("click", () => open(button));
   const named = buttons.find((button) => location.hash === `#view-${button.dataset.view}`);
   if (named !== undefined) open(named);

@@ -164,7 +164,7 @@ def test_verdicts(abnormal: bool, lesion: bool, words: str) -> None:
 @pytest.mark.parametrize(
     ("p_value", "words"),
     [
-        (0.1, "None of the 9 healthy calibration scans scores as high."),
+        (0.1, "Above all 9 healthy calibration scans."),
         (0.2, "1 of the 9 healthy calibration scans scores as high or higher."),
         (1.0, "9 of the 9 healthy calibration scans score as high or higher."),
     ],

@@ -25,6 +25,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@"$(PYTHON)" -m venv $(VENV) || { \
 		echo "No virtual environment could be made. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
 	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
+	@$(BIN)/python -m pipelines.report.viewer >/dev/null 2>&1 || \
+		echo "Reports will have no viewer: NiiVue could not be taken from npm. \`make viewer\` tries again."
 	@touch $@
 
 # Another one on top of it: what MONAI Label brings must not come near the packages that we pin.
@@ -59,7 +61,7 @@ schema: $(VENV)/installed  ## the published JSON Schema of a finding
 	$(BIN)/python -c 'import json; from anomaly import Finding; print(json.dumps(Finding.model_json_schema(), indent=2))' \
 		> docs/reference/finding.schema.json
 
-dist: $(VENV)/installed  ## wheel and sdist in dist/, from a clean checkout
+dist: viewer  ## wheel and sdist in dist/, from a clean checkout
 	rm -rf build dist
 	$(BIN)/python -c 'from setuptools import build_meta as b; b.build_wheel("dist"); b.build_sdist("dist")'
 

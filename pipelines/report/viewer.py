@@ -1,6 +1,7 @@
-"""NiiVue, the viewer in a report. It is no part of this repository: `make viewer` takes it from npm, once.
+"""NiiVue, the viewer in a report. The wheel has it; in a checkout, the installation takes it from npm, once.
 
-NiiVue is under the licence BSD-2-Clause. Reports without it have pictures of slices instead.
+NiiVue is under the licence BSD-2-Clause; its text is in the wheel and in every page that has NiiVue. Reports without it
+have pictures of slices instead.
 """
 
 from __future__ import annotations
@@ -46,7 +47,12 @@ def find_scripts() -> Scripts | None:
     niivue = find_niivue()
     if niivue is None:
         return None
-    return Scripts(niivue, (files("pipelines.report") / "templates" / "viewer.js").read_text(encoding="utf-8"))
+    licence, ours = (_template(name) for name in ("niivue.LICENSE.txt", "viewer.js"))
+    return Scripts(f"/* {licence}*/\n{niivue}", ours)
+
+
+def _template(name: str) -> str:
+    return (files("pipelines.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 def find_niivue() -> str | None:

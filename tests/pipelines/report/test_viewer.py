@@ -69,7 +69,7 @@ def test_a_click_on_a_region_leads_there(small: Page) -> None:
     small.until(READY)
     np.testing.assert_allclose(at(small), (AFFINE @ [14.5, 23.5, 6, 1])[:3], atol=1.5)
     assert small.evaluate(PLACE).endswith("score 0.80")
-    assert small.evaluate("document.getElementById('viewer').dataset.volumes") == "3"
+    assert small.evaluate("document.getElementById('viewer').dataset.volumes") == "4"
     assert small.evaluate("document.querySelector('#viewer h2').textContent") == "ill"
     assert small.evaluate("document.querySelectorAll('#viewer nav button').length") == 1
     assert (small.errors, small.requests) == ([], [])

@@ -40,7 +40,7 @@ CODES = {
     "OUT_OF_DOMAIN": Code(_SKIP, "another modality than the one wanted", "Name the modality, or another bundle."),
     "MISSING_FILE": Code(_STOP, "there is no such file or folder", "Check the path."),
     "UNREADABLE": Code(_STOP, "the file or folder cannot be opened", "Check permissions, the disk, a password."),
-    "BAD_DATALIST": Code(_STOP, "the datalist does not say what a datalist must", "Mend the datalist."),
+    "BAD_DATALIST": Code(_STOP, "the datalist does not say what a datalist must", "Fix the datalist."),
     "NOT_AN_IMAGE": Code(_STOP, "a file is named, or called an image, and is none", "Check what it is."),
     "NOT_DICOM": Code(_STOP, "a file is called DICOM but is none", "Remove it, or find out what it was."),
     "TRUNCATED": Code(_STOP, "a file ends too early or is damaged", _AGAIN),
@@ -66,18 +66,18 @@ CODES = {
         _STOP, "a mosaic, or frames without a place of their own", "Export as single-frame or enhanced DICOM."
     ),
     "WRONG_DIMENSION": Code(_STOP, "not one 3-D volume", "Write one file for each volume."),
-    "NAN": Code(_STOP, "voxels that are not numbers", "Mend the step that wrote the file."),
+    "NAN": Code(_STOP, "voxels that are not numbers", "Fix the step that wrote the file."),
     "EMPTY": Code(_STOP, "one value throughout", "Check the export; this is not a scan."),
-    "SINGULAR_AFFINE": Code(_STOP, "the axes of the image are not independent", "Mend the step that wrote the file."),
+    "SINGULAR_AFFINE": Code(_STOP, "the axes of the image are not independent", "Fix the step that wrote the file."),
     "AFFINE_CONFLICT": Code(_STOP, "qform and sform put the image in two places", "Keep the one that is right."),
     "DUPLICATE": Code(_SKIP, "`prepare`: the same voxels as another scan", "Nothing: one of them is used."),
     "EXCLUDED": Code(_SKIP, "`prepare`: thrown out by a person, by `--exclude`", "Take its name from that file."),
     "LEAKAGE": Code(
-        _STOP, "`prepare`: one patient or scan is in two sections, or an ill one in training", "Mend the datalist."
+        _STOP, "`prepare`: one patient or scan is in two sections, or an ill one in training", "Fix the datalist."
     ),
     "NOT_HEALTHY": Code(_STOP, "`calibrate`: a lesion is labelled, and no healthy slices are named", "Leave it out."),
     "STEP_FAILED": Code(_STOP, "`prepare`: a step, such as skull stripping, failed", "Look at the scan and the tool."),
-    "BAD_SPACING": Code(_STOP, "a voxel size that no scanner makes", "Mend the header."),
+    "BAD_SPACING": Code(_STOP, "a voxel size that no scanner makes", "Fix the header."),
 }
 
 

@@ -1,4 +1,4 @@
-"""`healthytwin doctor`: does what is installed here work, and what mends it where it does not?"""
+"""`healthytwin doctor`: whether this installation works, and how to fix what does not."""
 
 from __future__ import annotations
 

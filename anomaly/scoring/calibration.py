@@ -73,7 +73,7 @@ class Calibration(BaseModel):
         if n < least:
             return (
                 f"{known}, so a false-alarm rate of {self.alpha:.0%} cannot be promised and no scan will be called "
-                f"abnormal; {least} cases would do"
+                f"abnormal; at least {least} are needed"
             ).replace("%", " %")
         return (
             f"{known}; of healthy scans that are like these, at most {self.alpha:.0%} are called abnormal; a rate "

@@ -66,7 +66,7 @@ def list_cases(
     Args:
         source: a datalist (`*.json`) or a folder with a `dataset.json`, a NIfTI, NRRD or DICOM file, a zip archive,
             or a folder (tree) of such files. Hidden files and links are passed over in folders. A file that is named
-            but is no image is a case as well: reading it says why it is none.
+            but is not an image is a case as well: reading it says why it is none.
         section: of a datalist; None: the first that is not empty of test, validation and training.
         allow_gaps: of `discover`.
         modalities: of `discover`.

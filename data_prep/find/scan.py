@@ -139,7 +139,7 @@ def _row(source: Source | InputError, named: frozenset[Path]) -> Row | None:
     if found is None:
         if source.path not in named or source.member is not None:
             return None
-        return _error_row(source, InputError(source.path, "NOT_AN_IMAGE", f"{source.name} is no image"))
+        return _error_row(source, InputError(source.path, "NOT_AN_IMAGE", f"{source.name} is not an image"))
     if isinstance(found, NoImage):
         return _start(source, Kind.NO_IMAGE)._replace(series=found.series_uid, content=found.modality.encode())
     return _start(source, Kind.IMAGE)._replace(

@@ -56,7 +56,7 @@ def export(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write one row a job (state, score, lesions, reason, timings) as CSV or Parquet."""
+    """Write one row per job (state, score, lesions, reason, timings) as CSV or Parquet."""
     with guarded(as_json=as_json, debug=debug):
         from pipelines.reprocess.archive import manage
 

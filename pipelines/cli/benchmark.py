@@ -47,11 +47,11 @@ def benchmark(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Compare methods on your data: one split, one preparation, intervals, costs. Goes on where it was stopped."""
+    """Compare methods on your data: one split, one preparation, intervals, costs. Resumes where it stopped."""
     with guarded(
         as_json=as_json,
         debug=debug,
-        when_stopped=lambda: "methods that are done are kept; the same command goes on with the next",
+        when_stopped=lambda: "Finished methods are kept; run the same command to continue.",
     ):
         from pipelines.benchmark.run import benchmark as run_benchmark
         from pipelines.benchmark.settings import FULL, QUICK

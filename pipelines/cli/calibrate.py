@@ -22,7 +22,9 @@ def calibrate(
     output: Annotated[Path, output("FILE", "The calibration to write, JSON.")],
     bundle: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Whose weights. [default: $HEALTHYTWIN_BUNDLE or the one that is shipped]"),
+        typer.Option(
+            metavar="DIR", help="Bundle to calibrate. [default: $HEALTHYTWIN_BUNDLE or the one that is shipped]"
+        ),
     ] = None,
     section: Annotated[str, typer.Option(help="Section of the datalist.")] = "validation",
     alpha: Annotated[

@@ -31,4 +31,4 @@ def _show(record: DoctorRecord) -> None:
 
     tables.print_checks(record)
     broken = sum(check.state == "broken" for check in record.checks)
-    typer.echo(f"\n{broken} to mend" if broken else "\nall that is needed works", err=bool(broken))
+    typer.echo(f"\n{broken} to fix" if broken else "\neverything required works", err=bool(broken))

@@ -37,10 +37,11 @@ def guarded(
     except (Exception, KeyboardInterrupt) as error:
         code, message = _explain(error)
         if code is ExitCode.INTERRUPTED and when_stopped is not None:
-            message = f"{message}; {when_stopped()}"
+            message = f"{message} {when_stopped()}"
         if debug:
             traceback.print_exc()
-        typer.secho("error: ", err=True, nl=False, fg=typer.colors.RED, bold=True)
+        if code is not ExitCode.INTERRUPTED:
+            typer.secho("error: ", err=True, nl=False, fg=typer.colors.RED, bold=True)
         typer.echo(message, err=True)
         if as_json:
             typer.echo(json.dumps({"error": {"code": int(code), "message": message}}, indent=2))
@@ -52,7 +53,7 @@ def _explain(error: BaseException) -> tuple[ExitCode, str]:
     from data_prep import InputError
 
     if isinstance(error, KeyboardInterrupt):
-        return ExitCode.INTERRUPTED, "stopped by the user"
+        return ExitCode.INTERRUPTED, "Stopped."
     for cause in causes(error):
         if isinstance(cause, CommandError):
             return cause.code, str(cause)

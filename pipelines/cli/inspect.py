@@ -30,7 +30,7 @@ def inspect(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Tell what series there are, and whether each would be accepted, and why not. Reads headers only."""
+    """List the series found and whether each would be accepted, and if not, why."""
     with guarded(as_json=as_json, debug=debug):
         from pipelines.detect.inspect import inspect as run_inspect
 

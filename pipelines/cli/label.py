@@ -16,12 +16,12 @@ def label(
     ] = None,
     bundle: Bundle = None,
     device: Device = None,
-    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0: at all.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all interfaces.")] = "127.0.0.1",
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A name that clients call this machine by; may stand several times."),
+        typer.Option(metavar="NAME", help="A host name that clients use for this machine; may be repeated."),
     ] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     print_app: Annotated[
         bool, typer.Option("--print-app", help="Print the app's folder for `monailabel start_server`, and end.")
     ] = False,

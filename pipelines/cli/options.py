@@ -31,10 +31,12 @@ AllowGaps = Annotated[
 ]
 SiteCalibration = Annotated[
     Path | None,
-    typer.Option("--calibration", metavar="FILE", help="Of the site, by `calibrate`. [default: the bundle's own]"),
+    typer.Option(
+        "--calibration", metavar="FILE", help="Site calibration written by `calibrate`. [default: the bundle's own]"
+    ),
 ]
 Archive = Annotated[Path, typer.Argument(metavar="ARCHIVE", help="Folder that `reprocess -o` made.")]
-SiteFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings of the site, YAML.")]
+SiteFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Site settings, a YAML file.")]
 
 
 def names(text: str | None) -> list[str] | None:

@@ -52,7 +52,7 @@ def prepare(
 ) -> None:
     """Build a datalist: scans divided by patient, checked for leakage, prepared once, shown on a contact sheet."""
     with guarded(
-        as_json=as_json, debug=debug, when_stopped=lambda: "what is prepared is kept; the same command takes it over"
+        as_json=as_json, debug=debug, when_stopped=lambda: "Prepared scans are kept; run the same command to continue."
     ):
         from data_prep.cohort.sources import NAMES
         from data_prep.cohort.steps import Steps

@@ -57,7 +57,7 @@ def _release(
 def _show_rows(found: dict[str, Any]) -> None:
     from pipelines.cli import tables
 
-    columns = ("case", "code", "attempts", "reason", "what helps")
+    columns = ("case", "code", "attempts", "reason", "suggested fix")
     cells = [
         (row["case"], row["code"], str(row["attempts"]), row["reason"], row["remedy"]) for row in found["quarantined"]
     ]

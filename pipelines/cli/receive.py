@@ -17,11 +17,11 @@ def receive(
         list[str], typer.Option(metavar="TITLE", help="An AE title that may send; may stand several times.")
     ],
     title: Annotated[str, typer.Option(metavar="TITLE", help="Own AE title.")] = "HEALTHYTWIN",
-    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0: at all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 11112,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all interfaces.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 11112,
     settle: Annotated[float, typer.Option(min=1, help="Seconds of quiet after which a study is complete.")] = 60,
     most_mb: Annotated[float, typer.Option("--max-mb", min=1, help="Size of an image, MB.")] = 512,
-    free_gb: Annotated[float, typer.Option(min=0, help="GB of the disk that stay free.")] = 2,
+    free_gb: Annotated[float, typer.Option(min=0, help="Disk space to keep free, GB.")] = 2,
     debug: Debug = False,
 ) -> None:
     """Listen for images that a PACS or scanner sends by C-STORE, until Ctrl-C."""

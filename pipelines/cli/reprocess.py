@@ -28,7 +28,9 @@ def reprocess(
     ] = None,
     calibration: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Of the site, by `calibrate`. [default: the site file's, or the bundle's]"),
+        typer.Option(
+            metavar="FILE", help="Site calibration written by `calibrate`. [default: the site file's, or the bundle's]"
+        ),
     ] = None,
     engine: Annotated[
         str, typer.Option(metavar="NAME", help="local: processes of this machine; ray: actors (extra [ray]).")
@@ -39,7 +41,7 @@ def reprocess(
 ) -> None:
     """Work through an archive overnight: stop it at any time, start it again, every study is done once."""
     with guarded(
-        as_json=as_json, debug=debug, when_stopped=lambda: "what is done is kept; the same command does the rest"
+        as_json=as_json, debug=debug, when_stopped=lambda: "Finished cases are kept; run the same command to continue."
     ):
         from pipelines.cli.options import one_of
         from pipelines.reprocess.run import ENGINES

@@ -40,12 +40,12 @@ def train(
     ] = None,
     families: Annotated[
         str | None,
-        typer.Option(metavar="NAME,...", help="Anomalies to plant; twice named, twice as often."),
+        typer.Option(metavar="NAME,...", help="Anomalies to plant; repeat a name to plant it more often."),
     ] = None,
     held_out_families: Annotated[
         str | None, typer.Option(metavar="NAME,...", help="Anomalies to plant in validation, to choose the checkpoint.")
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Validations, and rests to resume from.")] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs; each ends with a validation and a checkpoint.")] = 10,
     steps: Annotated[int, typer.Option(min=1, help="Steps of an epoch.")] = 140,
     batch_size: Annotated[int, typer.Option(min=1, help="Windows in one step.")] = 3,
     patience: Annotated[int, typer.Option(min=1, help="End after so many validations without a better one.")] = 100,
@@ -60,8 +60,8 @@ def train(
         from pipelines.train.run import can_resume
 
         if can_resume(output):
-            return "the same command with --resume goes on after the last whole epoch"
-        return "no epoch was whole yet; the same command begins again"
+            return "Run the same command with --resume to continue after the last complete epoch."
+        return "No epoch was complete yet; the same command starts again."
 
     with guarded(as_json=as_json, debug=debug, when_stopped=when_stopped):
         from pipelines.bundles import shipped_bundle

@@ -78,7 +78,7 @@ def gather(source: Path) -> TrainingData:
     count = {section: len(cases) for section, cases in good.items()}
     if count["training"] < FEWEST - 1 or count["validation"] < 1:
         msg = (
-            f"{source}: {sum(count.values())} scans can be learned from ({count['training']} to train, "
+            f"{source}: {sum(count.values())} usable training scans ({count['training']} to train, "
             f"{count['validation']} to validate on), {len(refused)} cannot be read; at least {FEWEST} are needed"
         )
         raise CommandError(msg)

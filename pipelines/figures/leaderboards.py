@@ -38,7 +38,7 @@ def _section(name: str, record: BenchmarkRecord) -> str:
         [
             f"## {name.removeprefix('leaderboard-')}",
             "",
-            f"`{command}` at commit `{origin['commit']}`, {machine['cpu']}, {machine['threads']} threads, "
+            f"`{command}` at commit `{origin['commit']}`, {machine['cpu']}, {_threads(machine['threads'])}, "
             f"{machine['device']}: [{name}.json](results/{name}.json).",
             "",
             verdict(record),
@@ -91,3 +91,7 @@ def read(results: Path) -> dict[str, BenchmarkRecord]:
 
 if __name__ == "__main__":
     typer.run(collect)
+
+
+def _threads(number: int) -> str:
+    return f"{number} thread{'' if number == 1 else 's'}"

@@ -160,7 +160,9 @@ class HealthyTwinApp(MONAILabelApp):
         path = Path(self.studies, image).resolve()
         if path.exists() and any(path.is_relative_to(place.resolve()) for place in places):
             return str(path)
-        raise InputError(image, "MISSING_FILE", "this is no image of the datastore, and no path in the studies' folder")
+        raise InputError(
+            image, "MISSING_FILE", "this is neither an image of the datastore nor a path in the studies folder"
+        )
 
     def _download_dcmqi_tools(self) -> None:
         """Download nothing: `itkimage2segimage` comes with the package dcmqi."""

@@ -29,7 +29,7 @@ voxel AP ({voxel_ap}) on anomalies of families that were not trained on, planted
 
 ## Limitations
 
-- Of scans unlike these (another scanner, sequence, organ, age) it says something, but nothing of worth.
+- Of scans unlike these (another scanner, sequence, organ, age) its output is not meaningful.
 - It finds what looks unlike its healthy scans, and does not say what that is. Small and faint lesions are missed.
 - It was measured on planted anomalies only. Measure it on lesions of your own (`healthytwin evaluate`) before you
   trust it.

@@ -126,7 +126,7 @@ def test_what_the_gate_refuses_is_refused_with_its_reason(client, studies, tmp_p
 
 @pytest.mark.parametrize("image", ["/etc/hostname", "../../../../../../etc/hostname", "nowhere"])
 def test_a_client_cannot_name_what_lies_elsewhere(client, image):
-    assert refusal(client, image).startswith("this is no image of the datastore")
+    assert refusal(client, image).startswith("this is neither an image of the datastore")
 
 
 def test_a_file_can_be_uploaded_to_be_examined(client, studies):

@@ -1,4 +1,4 @@
-"""`healthytwin doctor`: it finds what is broken, says what mends it, and calls nothing broken that works."""
+"""`healthytwin doctor`: it finds what is broken, says how to fix it, and calls nothing broken that works."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def status(archive: Path, *, site: Path | None = None) -> dict[str, Any]:
 
 
 def quarantined(archive: Path, *, site: Path | None = None) -> list[Row]:
-    """The quarantined jobs: case, key, code, reason, what helps, attempts."""
+    """The quarantined jobs: case, key, code, reason, suggested fix, attempts."""
     ledger = open_ledger(archive, site)
     rows = [_named(row, "case", "key", "code", "reason", "attempts") for row in ledger.rows(State.QUARANTINED)]
     ledger.close()

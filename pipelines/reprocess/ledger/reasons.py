@@ -50,7 +50,7 @@ def meaning(code: str) -> str:
 
 
 def remedy(code: str) -> str:
-    """What helps against a reason."""
+    """The suggested fix for a reason."""
     from data_prep.verdict import CODES
 
     if code in CODES:

@@ -50,7 +50,7 @@ def test_it_says_what_so_few_cases_cannot_promise():
             ScoreHistogram().add([0.1]), [0.5] * n, cases=["c"] * n, weights_sha256="", alpha=alpha
         ).promise()
 
-    assert "no scan will be called abnormal; 9 cases would do" in words(4, 0.1)
-    assert "19 cases would do" in words(18, 0.05)
+    assert "no scan will be called abnormal; at least 9 are needed" in words(4, 0.1)
+    assert "at least 19 are needed" in words(18, 0.05)
     assert "at most 10 % are called abnormal; a rate below 10.0 %" in words(9, 0.1)
     assert "at most 20 % are called abnormal; a rate below 20.0 %" in words(4, 0.2)

@@ -71,7 +71,7 @@ def test_a_bad_series_in_a_datalist_is_a_case_that_fails_alone(tmp_path):
 def test_a_named_file_that_is_no_image_is_a_case_with_a_reason(tmp_path):
     (tmp_path / "notes.txt").write_text("junk")
     (case,) = list_cases(tmp_path / "notes.txt")
-    with pytest.raises(InputError, match=r"notes\.txt is no image \[NOT_AN_IMAGE\]"):
+    with pytest.raises(InputError, match=r"notes\.txt is not an image \[NOT_AN_IMAGE\]"):
         read_volume(case.image)
 
 

@@ -59,9 +59,9 @@ def test_flags_are_the_same_everywhere(name: str) -> None:
 @pytest.mark.parametrize(
     ("module", "arguments", "words"),
     [
-        (pipelines.benchmark.run, ["benchmark", "cohort", "-o", "out"], "goes on with the next"),
-        (pipelines.reprocess.run, ["reprocess", "archive", "-o", "out"], "does the rest"),
-        (pipelines.cohort.prepare, ["prepare", "scans", "-o", "out"], "takes it over"),
+        (pipelines.benchmark.run, ["benchmark", "cohort", "-o", "out"], "Finished methods are kept"),
+        (pipelines.reprocess.run, ["reprocess", "archive", "-o", "out"], "Finished cases are kept"),
+        (pipelines.cohort.prepare, ["prepare", "scans", "-o", "out"], "Prepared scans are kept"),
     ],
 )
 def test_after_ctrl_c_it_says_how_to_go_on(
@@ -74,5 +74,5 @@ def test_after_ctrl_c_it_says_how_to_go_on(
     monkeypatch.setattr(module, arguments[0], stopped)
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 130
-    assert "stopped by the user" in done.stderr
+    assert "Stopped." in done.stderr
     assert words in done.stderr

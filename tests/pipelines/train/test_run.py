@@ -59,7 +59,7 @@ def test_it_says_what_was_done(trained):
     assert [scan["case"] for scan in record["refused"]] == ["broken"]
     assert record["fingerprint"]["axcodes"] == "RSA", "the thick slices are coronal"
     assert len(record["history"]) == 1
-    assert "9 cases would do" in record["promise"]
+    assert "at least 9 are needed" in record["promise"]
     card = (root / "docs" / "README.md").read_text()
     assert "4 scans to train, 1 scans" in card
     assert record["promise"].capitalize() in card
@@ -93,7 +93,7 @@ def test_ctrl_c_leaves_what_the_same_command_with_resume_goes_on_from(scans, tmp
         stopped = CliRunner().invoke(app, arguments)
     signal.signal(signal.SIGINT, before)
     assert stopped.exit_code == 130
-    assert "the same command with --resume goes on after the last whole epoch" in stopped.stderr
+    assert "Run the same command with --resume to continue after the last complete epoch." in stopped.stderr
     assert not (tmp_path / "b" / "models" / "model.pt").exists()
     done = CliRunner().invoke(app, [*arguments, "--resume", "--json"])
     assert done.exit_code == 3, done.stderr  # one file was refused

@@ -108,7 +108,9 @@ def test_a_healthy_case_opens_in_its_middle(small: Page) -> None:
     np.testing.assert_allclose(at(small), (AFFINE @ [19.5, 23.5, 4.5, 1])[:3], atol=6.5)
     assert small.evaluate("document.querySelectorAll('#viewer nav button').length") == 0
     small.click("#viewer input[type=checkbox]")
-    assert small.evaluate("document.querySelector('#viewer input[type=range]').disabled")
+    assert small.evaluate("document.querySelectorAll('#viewer canvas')[1].hidden")
+    small.click("#viewer input[type=checkbox]")
+    assert not small.evaluate("document.querySelectorAll('#viewer canvas')[1].hidden")
     small.click("#viewer form button")
     small.until("!document.getElementById('viewer').open")
     assert small.errors == []

@@ -18,7 +18,7 @@ from pipelines.problems import CommandError, ExitCode
         (CommandError("no such thing"), ExitCode.USAGE, "no such thing"),
         (CommandError("empty", ExitCode.NOTHING_FOUND), ExitCode.NOTHING_FOUND, "empty"),
         (InputError("a.nii", "NAN", "3 voxels are NaN"), ExitCode.USAGE, "a.nii: 3 voxels are NaN [NAN]"),
-        (KeyboardInterrupt(), ExitCode.INTERRUPTED, "stopped"),
+        (KeyboardInterrupt(), ExitCode.INTERRUPTED, "Stopped"),
         (ZeroDivisionError("by\n zero"), ExitCode.INTERNAL, "ZeroDivisionError: by zero"),
     ],
 )

@@ -78,6 +78,8 @@ CODES = {
     "NOT_HEALTHY": Code(_STOP, "`calibrate`: a lesion is labelled, and no healthy slices are named", "Leave it out."),
     "STEP_FAILED": Code(_STOP, "`prepare`: a step, such as skull stripping, failed", "Look at the scan and the tool."),
     "BAD_SPACING": Code(_STOP, "a voxel size that no scanner makes", "Fix the header."),
+    "UNKNOWN_LABELS": Code(_STOP, "`synthesise`: numbers that stand for no tissue", "See the page on synthetic heads."),
+    "NO_BRAIN": Code(_STOP, "`synthesise`: a label map without brain", "Leave it out."),
 }
 
 

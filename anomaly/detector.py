@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -13,18 +13,17 @@ import torch
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from monai.transforms import Compose
-from torch import Tensor, nn
+from torch import nn
 
 from anomaly.bundle import WEIGHTS, BundleError, bundle_id, load_calibration
+from anomaly.engines.examination import Maps, examine_prepared
 from anomaly.engines.regrid import to_source
-from anomaly.engines.shortage import SMALL_SLABS, within_memory
+from anomaly.engines.shortage import SMALL_SLABS
 from anomaly.finding import Finding
-from anomaly.scoring.appearance import appearance
+from anomaly.method import COMPOSITE
 from anomaly.scoring.assess import Examination, Subject, assess
-from anomaly.scoring.score import foreground, image_score
 
 Array = np.ndarray
-_BYTES_PER_VOXEL = 700  # that the shipped network takes for each voxel of a pass: less free is plainly too little
 
 
 class VolumeLike(Protocol):
@@ -95,60 +94,47 @@ class Detector:
             case: its name; by default the name of its source.
 
         Returns:
-            Finding, mask, score map and healthy twin, on the volume's own grid.
+            Finding, mask, score map and, where the method draws one, healthy twin, on the volume's own grid.
         """
         clock = {"start": time.perf_counter()}
         image = self.prepare(volume)
         clock["prepare"] = time.perf_counter()
-        maps, is_short = self._infer(image)
+        maps = self._examine(image, (COMPOSITE,))
         clock["network"] = time.perf_counter()
-        body = foreground(image[0].numpy())
-        score = image_score(maps["mask"][0].numpy(), body)
         affine = np.asarray(volume.affine, dtype=np.float64)
-        shape = volume.array.shape
-        stacked = torch.cat([maps["mask"], maps["residual"]])
-        score_map, residual = to_source(stacked, image.affine.numpy(), source_affine=affine, shape=shape)
+        changes = [composite - image.as_tensor() for composite in maps.others.values()]  # none without a twin
+        stacked = torch.cat([maps.score, *changes])
+        score_map, *changed = to_source(stacked, image.affine.numpy(), source_affine=affine, shape=volume.array.shape)
         np.clip(score_map, 0, 1, out=score_map)
         clock["invert"] = time.perf_counter()
         timings = {step: clock[step] - clock[before] for before, step in pairwise(clock)}
         return assess(
             score_map,
             affine,
-            score=score,
-            subject=_subject(volume, case, (SMALL_SLABS,) if is_short else ()),
+            score=maps.image_score,
+            subject=_subject(volume, case, (SMALL_SLABS,) if maps.small_slabs else ()),
             calibration=self.calibration,
             bundle=self.bundle,
             timings=timings,
-            appearance=appearance(image[0].numpy(), body),
-            twin=_twin(volume, image, np.multiply(residual, score_map, out=residual)),
+            appearance=maps.appearance,
+            twin=_twin(volume, image, changed[0]) if changed else None,
         )
 
     def healthy(self, volume: VolumeLike) -> tuple[Array, dict[str, float]]:
         """What `HealthyScores` takes in of a volume: scores of its body's voxels `(n,)`, and its appearance."""
-        image = self.prepare(volume)
-        seen = image[0].numpy()
-        body = foreground(seen)
-        return self._infer(image)[0]["mask"][0].numpy()[body], appearance(seen, body)
+        maps = self._examine(self.prepare(volume), ())
+        return maps.score[0].numpy()[maps.body], maps.appearance
 
-    def _infer(self, image: MetaTensor) -> tuple[dict[str, Tensor], bool]:
-        """M, and twin minus image where the method has a twin, each `(1, *spatial)` on the CPU; was memory short?"""
-        examine = getattr(self.network, "examine", None)
-
-        def both(batch: Tensor) -> Tensor:
-            if examine is None:
-                mask = self.network(batch)
-                return torch.cat([mask, torch.zeros_like(mask)], dim=1)
-            told = examine(batch)
-            return torch.cat([told["mask"], told["twin"] - batch], dim=1)
-
-        with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
-            batch = image.as_tensor()[None].to(self.device)
-            needed = _BYTES_PER_VOXEL * batch[..., : getattr(self.inferer, "slices", None)].numel()
-            found, is_short = within_memory(
-                self.network, lambda: self.inferer(batch, both), needed=needed, free=self._free_bytes()
-            )
-        maps = found[0].float().cpu()
-        return {"mask": maps[:1], "residual": maps[1:]}, is_short
+    def _examine(self, image: MetaTensor, wanted: Sequence[str]) -> Maps:
+        return examine_prepared(
+            self.network,
+            image,
+            inferer=self.inferer,
+            device=self.device,
+            wanted=wanted,
+            amp=self.device.type == "cuda",
+            free_memory=self._free_bytes(),
+        )
 
     def _free_bytes(self) -> int | None:
         if self.device.type == "cuda":
@@ -218,7 +204,7 @@ def _subject(volume: VolumeLike, case: str, flags: tuple[str, ...]) -> Subject:
 
 
 def _twin(volume: VolumeLike, image: MetaTensor, change: Array) -> Array:
-    """The composite `(1 - M) y + M G(y)` in the source's units: `change`, the masked residual, becomes it in place."""
+    """The image made healthy, in the source's units: `change`, in those of the network, becomes it in place."""
     change /= float(image.meta.get("intensity_scale", 1.0))
     change += volume.array
     return change

@@ -6,6 +6,7 @@ from anomaly.engines.evaluator import AnomalyEvaluator
 from anomaly.engines.inferer import SlabInferer
 from anomaly.engines.method_trainer import MethodTrainer
 from anomaly.engines.metrics import CohortMetrics
+from anomaly.engines.regrid import ToSourced
 from anomaly.engines.training import CollapseWatcher, EpochSeed, Resumption, TrainingPictures
 from anomaly.engines.writer import FindingWriter, write_examination
 
@@ -19,6 +20,7 @@ __all__ = [
     "MethodTrainer",
     "Resumption",
     "SlabInferer",
+    "ToSourced",
     "Together",
     "TrainingPictures",
     "average_gradients",

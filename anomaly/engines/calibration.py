@@ -9,7 +9,7 @@ from ignite.engine import Engine, Events
 from monai.utils import convert_to_numpy
 
 from anomaly.bundle import sha256_of
-from anomaly.scoring.appearance import appearance
+from anomaly.engines.examination import appearance_of
 from anomaly.scoring.healthy import HealthyScores
 from anomaly.scoring.score import TOP_FRACTION
 
@@ -17,8 +17,8 @@ from anomaly.scoring.score import TOP_FRACTION
 class CalibrationHandler:
     """Collect the healthy scores of an `AnomalyEvaluator`'s run and write `calibration.json` at its end.
 
-    Several items with one `case` (the healthy runs of one patient) count as one case: exchangeability is between
-    patients.
+    Several items with one `patient` (or, where that is not said, with one `case`: its healthy runs) count as one case,
+    named after the first: exchangeability is between patients.
 
     Args:
         weights: the weights file that the evaluator runs with; its SHA-256 is written too.
@@ -41,13 +41,15 @@ class CalibrationHandler:
 
     def _start(self, _: Engine) -> None:
         self.healthy = HealthyScores(top_fraction=self.top_fraction)
+        self.names = dict[str, str]()  # of each patient: the first case
 
     def _collect(self, engine: Engine) -> None:
         batch: Any = engine.state.batch
         output: Any = engine.state.output
         for item, result in zip(batch, output, strict=True):
-            image, body = convert_to_numpy(result["image"])[0], convert_to_numpy(result["body"])
-            self.healthy.add(item["case"], convert_to_numpy(result["map"])[body], appearance(image, body))
+            scores, body = convert_to_numpy(result["map"]), convert_to_numpy(result["body"])
+            name = self.names.setdefault(str(item.get("patient", item["case"])), item["case"])
+            self.healthy.add(name, scores[body], appearance_of(result))
 
     def _finish(self, _: Engine) -> None:
         calibration = self.healthy.calibrate(weights_sha256=sha256_of(self.weights), **self.options)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 from monai.engines import Evaluator, IterationEvents
 from monai.inferers import Inferer
-from monai.utils import convert_to_numpy
+from monai.utils import convert_to_dst_type
 from torch import nn
 
+from anomaly.engines.examination import examine_prepared
 from anomaly.engines.inferer import SlabInferer
-from anomaly.scoring.score import TOP_FRACTION, foreground, image_score
+from anomaly.method import TWIN
+from anomaly.scoring.score import TOP_FRACTION
 
 _TRUTHS = ("label", "mask")  # of the user's datalist, and of planted anomalies
 
@@ -21,18 +22,20 @@ _TRUTHS = ("label", "mask")  # of the user's datalist, and of planted anomalies
 class AnomalyEvaluator(Evaluator):
     """Run a method over cases, one a batch.
 
-    Its output holds `image` (as the network saw it), `pred` (the score map; `postprocessing` with `Invertd` takes
+    Its output holds `image` (as the network saw it), `pred` (the score map; `postprocessing` with `ToSourced` takes
     it to the source's grid), `map` and `body` (score map and foreground as the network saw them), `score` (image
-    level), `seconds` and `cpu_seconds` (of all threads) of the network, and the item's `label` or `mask` where it has
-    one. With `subtraction`, also `subtraction`, `|G(y) - y|` of the same run, for methods that have a twin.
+    level), `seconds` and `cpu_seconds` (of all threads) of the network, and the item's `label` or `mask`
+    where it has one. With `subtraction`, also `subtraction`, `|G(y) - y|` of the same run, for methods that have a
+    twin.
 
-    An item that could not be read comes as `{"case": ..., "failure": reason}` (see `data_prep.CheckedDataset`); it
-    is listed in `failures`, a list of `{"case", "reason"}`, and no handler sees it.
+    An item that could not be read comes as `{"case": ..., "failure": reason, "code": ...}` (see
+    `data_prep.CheckedDataset`); it is listed in `failures`, a list of `{"case", "reason", "code"}` (without a code
+    where it came without one), and no handler sees it.
 
     Args:
         device: where the network runs.
         val_data_loader: batches of one case with `image`, `(1, 1, *spatial)` in [0, 1], and `case`.
-        network: a method: image to score map.
+        network: image to score map; see `anomaly.method.Method`.
         inferer: how to run it; `SlabInferer` by default.
         top_fraction: see `anomaly.scoring.image_score`.
         subtraction: also keep what the seeds' way of subtracting the twin would answer.
@@ -55,7 +58,7 @@ class AnomalyEvaluator(Evaluator):
         self.network = network
         self.inferer = inferer or SlabInferer()
         self.top_fraction = top_fraction
-        self.subtraction = subtraction and hasattr(network, "examine")
+        self.subtraction = subtraction
 
     def run(self, global_epoch: int = 1) -> None:
         """Evaluate every case; `failures` starts empty."""
@@ -67,33 +70,36 @@ class AnomalyEvaluator(Evaluator):
         if image.shape[0] != 1:
             msg = f"one case a batch, got {image.shape[0]}"
             raise ValueError(msg)
-        started, cpu_started = time.perf_counter(), time.process_time()
-        device = engine.state.device.type
-        with self.mode(self.network), torch.autocast(device, enabled=self.amp and device == "cuda"):
-            answer = engine.inferer(image, self._both if self.subtraction else self.network).float()
-        pred = answer[:, :1]
-        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
-        score_map, body = convert_to_numpy(pred)[0, 0], foreground(convert_to_numpy(image)[0, 0])
+        with self.mode(self.network):
+            maps = examine_prepared(
+                self.network,
+                image[0],
+                inferer=engine.inferer,
+                device=engine.state.device,
+                wanted=(TWIN,) if self.subtraction else (),
+                amp=self.amp and engine.state.device.type == "cuda",
+                top_fraction=self.top_fraction,
+            )
+        twin = maps.others.get(TWIN)
         engine.state.output = {
             "image": image,
-            "pred": pred,
-            "map": torch.as_tensor(score_map)[None],
-            "body": torch.as_tensor(body)[None],
-            "score": image_score(score_map, body, fraction=self.top_fraction),
-            "seconds": seconds,
-            "cpu_seconds": cpu_seconds,
-            **({"subtraction": answer[:, 1:]} if self.subtraction else {}),
+            "pred": _like(maps.score[None], image),
+            "map": maps.score,
+            "body": torch.as_tensor(maps.body)[None],
+            "score": maps.image_score,
+            "seconds": maps.seconds,
+            "cpu_seconds": maps.cpu_seconds,
+            **({} if twin is None else {"subtraction": _like((twin[None] - image.cpu()).abs(), image)}),
             **{key: batchdata[key] for key in _TRUTHS if key in batchdata},
         }
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return engine.state.output
 
-    def _both(self, image: torch.Tensor) -> torch.Tensor:
-        """M and `|G(y) - y|`, `(B, 2, *spatial)`."""
-        examine: Any = self.network.examine
-        told = examine(image)
-        return torch.cat([told["mask"], (told["twin"] - image).abs()], dim=1)
+
+def _like(maps: torch.Tensor, image: torch.Tensor) -> Any:
+    """The maps with the image's meta data: a `postprocessing` reads the geometry there."""
+    return convert_to_dst_type(maps, image.cpu(), dtype=maps.dtype)[0]
 
 
 class ReadableCases:
@@ -106,7 +112,8 @@ class ReadableCases:
     def __iter__(self) -> Any:
         for batch in self.loader:
             if "failure" in batch:
-                pairs = zip(batch["case"], batch["failure"], strict=True)
-                self.failures += [{"case": case, "reason": reason} for case, reason in pairs]
+                names = {"case": "case", "failure": "reason", "code": "code"}
+                columns = {name: batch[key] for key, name in names.items() if key in batch}
+                self.failures += [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
             else:
                 yield batch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,69 @@ from scipy.ndimage import median_filter
 from sklearn.metrics import roc_auc_score
 
 from anomaly.bundle import load_calibration
+from anomaly.engines.examination import lesions_in, scores_of
 from anomaly.files import atomically
 from anomaly.metrics.bootstrap import image_auroc, interval, resample_patients
-from anomaly.metrics.cohort import threshold_free
+from anomaly.metrics.cohort import CaseMeasures, cohort_statistics, measure_case, threshold_free
 from anomaly.metrics.histogram import ScoreHistogram
-from anomaly.scoring.lesions import find_lesions
+from anomaly.scoring.calibration import Calibration
 from anomaly.scoring.score import box_of, box_score
 
 Array = np.ndarray
 _RESAMPLES = 1000
-_OF_IMAGES = {"image_auroc": "score", "image_auroc_in_box": "box_score"}
 _MIN_SLICE_VOXELS = 10  # fewer labelled voxels do not make a slice abnormal
+
+
+def measure_result(
+    item: Mapping[Any, Any],
+    result: MutableMapping[str, Any],
+    calibration: Calibration,
+    *,
+    box: tuple[slice, ...] = (),
+    in_body: bool = False,
+) -> CaseMeasures:
+    """Measure one case of an `AnomalyEvaluator` whose `pred` is back on its source's grid.
+
+    Args:
+        item: with `case`, and `patient` where it is known.
+        result: with `pred` and `score`; a case without `label` counts as healthy throughout.
+        calibration: of the method.
+        box: of the source's voxels; what lies outside is not measured. Empty: none.
+        in_body: count healthy voxels of the body (`body` of the result) only, not the air.
+
+    Raises:
+        ValueError: the label has another shape than the image.
+    """
+    scores = scores_of(result)
+    truth = convert_to_numpy(result["label"])[0] > 0 if "label" in result else np.zeros(scores.shape, bool)
+    if scores.shape != truth.shape:
+        msg = f"label of {truth.shape} for an image of {scores.shape}"
+        raise ValueError(msg)
+    mask, _ = lesions_in(result, calibration)
+    body = convert_to_numpy(result["body"])[0] > 0.5 if in_body else np.ones(scores.shape, bool)
+    score = float(result["score"])
+    return measure_case(
+        scores[box],
+        truth[box],
+        body=body[box],
+        mask=mask[box] > 0,
+        affine=convert_to_numpy(result["pred"].affine),
+        case=item["case"],
+        patient=str(item.get("patient", item["case"])),
+        score=score,
+        alarm=calibration.is_abnormal(score),
+        box_score=box_score(scores[box]) if box else None,
+    )
 
 
 class CohortMetrics:
     """Measure the cases of an `AnomalyEvaluator` that have a `label`, and write `metrics.json`.
 
     All voxels of all cases are pooled, background included, at the source's resolution: `voxel_ap`, `best_dice`
-    (an oracle over thresholds) and `dice_at_threshold` (of the cleaned mask at the healthy-calibrated
-    threshold). `mean_dice_at_threshold` is the mean over cases with a lesion. `slice_auroc` takes the highest
-    1 % of a slice as its score; `image_auroc` and `false_alarm_rate` need healthy cases, and are null without.
-    Intervals are 95 % percentiles over resampled patients.
+    (an oracle over thresholds), `dice_at_threshold` (of the cleaned mask at the healthy-calibrated threshold) and the
+    others of `cohort_statistics`. `mean_dice_at_threshold` is the mean over cases with a lesion. `slice_auroc` takes
+    the highest 1 % of a slice as its score; `image_auroc`, `image_ap` and `false_alarm_rate` need healthy cases, and
+    are null without. Intervals are 95 % percentiles over resampled patients.
 
     Where the evaluator gives the `subtraction` of image and twin, `subtraction` holds its `voxel_ap` and `best_dice`
     (smoothed by a median over 3 x 3 x 3 voxels, as in Baur 2021), and `gain` the paired differences of M to it, with
@@ -62,7 +105,7 @@ class CohortMetrics:
         engine.add_event_handler(Events.COMPLETED, self._finish)
 
     def _start(self, _: Engine) -> None:
-        self.histograms: list[ScoreHistogram] = []
+        self.measured: list[CaseMeasures] = []
         self.subtractions: list[ScoreHistogram] = []
         self.cases: list[dict[str, Any]] = []
         self.slices: list[tuple[float, bool]] = []
@@ -71,80 +114,64 @@ class CohortMetrics:
         batch: Any = engine.state.batch
         output: Any = engine.state.output
         for item, result in zip(batch, output, strict=True):
-            row = {"case": item["case"], "score": float(result["score"])}
-            row["patient"] = str(item.get("patient", item["case"]))
-            row["p_value"] = self.calibration.p_value(row["score"])
+            score = float(result["score"])
+            row = {"case": item["case"], "score": score, "p_value": self.calibration.p_value(score)}
             if "label" in item:
-                box = box_of(item, self.box_key)
-                truth = convert_to_numpy(item["label"])[0] > 0
-                row |= self._measure(result["pred"], truth, box)
-                if "subtraction" in result:
-                    difference = median_filter(np.clip(convert_to_numpy(result["subtraction"])[0], 0, 1), size=3)
-                    self.subtractions.append(ScoreHistogram().add(difference[box], truth[box]))
+                row |= self._measure(item, {**result, "label": item["label"]})
             self.cases.append(row)
 
-    def _measure(self, pred: Any, truth: Array, box: tuple[slice, ...]) -> dict[str, Any]:
-        scores = np.clip(convert_to_numpy(pred)[0], 0, 1)
-        if scores.shape != truth.shape:
-            msg = f"label of {truth.shape} for an image of {scores.shape}"
-            raise ValueError(msg)
-        affine = pred.affine.numpy()
-        mask, _ = find_lesions(
-            scores,
-            affine,
-            threshold=self.calibration.voxel_threshold,
-            min_lesion_ml=self.calibration.min_lesion_ml,
-        )
-        scores, truth, mask = scores[box], truth[box], mask[box]
-        self.histograms.append(ScoreHistogram().add(scores, truth))
+    def _measure(self, item: Any, result: dict[str, Any]) -> dict[str, Any]:
+        box = box_of(item, self.box_key)
+        case = measure_result(item, result, self.calibration, box=box)
+        self.measured.append(case)
+        scores, truth = scores_of(result)[box], convert_to_numpy(item["label"])[0][box] > 0
         top = max(1, scores[..., 0].size // 100)
         slice_scores = np.partition(scores.reshape(-1, scores.shape[-1]), -top, axis=0)[-top:].mean(axis=0)
         abnormal = truth.sum(axis=(0, 1)) >= _MIN_SLICE_VOXELS
         self.slices += list(zip(slice_scores.tolist(), abnormal.tolist(), strict=True))
+        if "subtraction" in result:
+            difference = median_filter(np.clip(convert_to_numpy(result["subtraction"])[0], 0, 1), size=3)
+            self.subtractions.append(ScoreHistogram().add(difference[box], truth))
+        voxel_ml = abs(np.linalg.det(convert_to_numpy(result["pred"].affine)[:3, :3])) / 1000
         return {
-            "voxels": [int((mask > 0)[truth].sum()), int(mask.sum()), int(truth.sum())],
-            "lesion_ml": float(truth.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000),
-            "mask_ml": float(mask.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000),
-            **({"box_score": box_score(scores)} if box else {}),
+            "lesion_ml": float(case.voxels[2] * voxel_ml),
+            "mask_ml": float(case.voxels[1] * voxel_ml),
+            **({} if case.box_score is None else {"box_score": case.box_score}),
+            "dice_at_threshold": _dice(case.voxels) if case.ill else None,
         }
 
     def _finish(self, engine: Any) -> None:
         failed = list(getattr(engine, "failures", []))
         report: dict[str, Any] = {"cases": len(self.cases), "failed": failed}
-        if self.histograms and any(histogram.abnormal.any() for histogram in self.histograms):
+        if any(case.ill for case in self.measured):
             report |= self._cohort()
-        report["per_case"] = [self._public(row) for row in self.cases]
+        report["per_case"] = self.cases
         self.output_dir.mkdir(parents=True, exist_ok=True)
         with atomically(self.output_dir / "metrics.json") as partial:
             partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         engine.state.metrics |= {key: value for key, value in report.items() if isinstance(value, float)}
 
     def _cohort(self) -> dict[str, Any]:
-        healthy = np.stack([histogram.healthy for histogram in self.histograms])
-        abnormal = np.stack([histogram.abnormal for histogram in self.histograms])
-        voxels = np.array([row["voxels"] for row in self.cases if "voxels" in row])
-        everyone = np.ones((1, len(healthy)), dtype=np.int64)
-        point = _statistics(everyone, healthy, abnormal, voxels)
-        labelled = [row for row in self.cases if "voxels" in row]
-        draws = resample_patients([row["patient"] for row in labelled], resamples=_RESAMPLES, seed=self.seed)
-        boot = _statistics(draws, healthy, abnormal, voxels)
-        ill = np.array([row["lesion_ml"] > 0 for row in labelled])
-        for name, key in _OF_IMAGES.items():
-            if all(key in row for row in labelled):
-                scores = np.array([row[key] for row in labelled])
-                point[name], boot[name] = (image_auroc(scores, ill, weights) for weights in (everyone, draws))
-        compared = self._compared(point, boot, everyone, draws) if len(self.subtractions) == len(healthy) else {}
-        pooled = sum(self.histograms, start=ScoreHistogram())
-        alarms = np.array([row["p_value"] <= self.calibration.alpha + 1e-9 for row in labelled])
+        cases = self.measured
+        everyone = np.ones((1, len(cases)), dtype=np.int64)
+        draws = resample_patients([case.patient for case in cases], resamples=_RESAMPLES, seed=self.seed)
+        point, boot = (cohort_statistics(cases, weights) for weights in (everyone, draws))
+        ill, alarms = (np.array([getattr(case, name) for case in cases]) for name in ("ill", "alarm"))
+        boxes = [case.box_score for case in cases if case.box_score is not None]
+        if len(boxes) == len(cases):
+            point["image_auroc_in_box"], boot["image_auroc_in_box"] = (
+                image_auroc(np.array(boxes), ill, weights) for weights in (everyone, draws)
+            )
+        compared = self._compared(point, boot, everyone, draws) if len(self.subtractions) == len(cases) else {}
+        pooled = sum((case.histogram for case in cases), start=ScoreHistogram())
         return {
             **{name: float(values[0]) if np.isfinite(values[0]) else None for name, values in point.items()},
             "intervals": {name: interval(values) for name, values in boot.items()},
             **compared,
             "best_dice_threshold": pooled.best_dice()[1],
-            "mean_dice_at_threshold": float(np.mean([_dice(row["voxels"]) for row in labelled if row["voxels"][2]])),
+            "mean_dice_at_threshold": float(np.mean([_dice(case.voxels) for case in cases if case.ill])),
             "slice_auroc": _auroc(*zip(*self.slices, strict=True)),
-            "sensitivity": float(alarms[ill].mean()) if ill.any() else None,
-            "false_alarm_rate": float(alarms[~ill].mean()) if (~ill).any() else None,
+            "sensitivity": float(alarms[ill].mean()),
             "voxel_threshold": self.calibration.voxel_threshold,
             "alpha": self.calibration.alpha,
         }
@@ -167,32 +194,8 @@ class CohortMetrics:
             },
         }
 
-    def _public(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A case's row without raw counts, with its Dice (null where there is no lesion)."""
-        rest = {key: value for key, value in row.items() if key not in ("voxels", "patient")}
-        if "voxels" not in row:
-            return rest
-        return {**rest, "dice_at_threshold": _dice(row["voxels"]) if row["voxels"][2] else None}
 
-
-def _statistics(weights: Array, healthy: Array, abnormal: Array, voxels: Array) -> dict[str, Array]:
-    """The pooled statistics of each resample.
-
-    Args:
-        weights: `(resamples, cases)`, how often each case was drawn.
-        healthy: `(cases, BINS)` counts.
-        abnormal: `(cases, BINS)` counts.
-        voxels: `(cases, 3)`: hit, in the mask, in the lesion.
-    """
-    counts = weights @ voxels
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return {
-            **threshold_free(weights, healthy, abnormal),
-            "dice_at_threshold": 2 * counts[:, 0] / (counts[:, 1] + counts[:, 2]),
-        }
-
-
-def _dice(voxels: list[int]) -> float:
+def _dice(voxels: tuple[int, int, int]) -> float:
     hit, mask, truth = voxels
     return 2 * hit / max(mask + truth, 1)
 

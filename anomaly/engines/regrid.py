@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import torch
+from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import SpatialResample
+from monai.transforms import MapTransform, SpatialResample
+from monai.utils import convert_to_numpy, convert_to_tensor, ensure_tuple_rep
 from torch import Tensor
 
 Array = np.ndarray
@@ -13,7 +18,49 @@ _SLICES = 16  # of the source in one go
 _EDGE = 1.0  # voxels beyond the grid that still take its border's value: rounded sizes leave half a voxel uncovered
 
 
-def to_source(maps: Tensor, affine: Array, *, source_affine: Array, shape: tuple[int, ...]) -> Array:
+class ToSourced(MapTransform):
+    """Take maps on a prepared image's grid to the grid of the file that the image came from, by `to_source`.
+
+    For the `postprocessing` of an `AnomalyEvaluator`; what a `Detector` does, too.
+
+    Args:
+        keys: of the maps, `(C, *spatial)` or `(*spatial)` each.
+        orig_key: of the image, with its affine, and `original_affine` and `spatial_shape` in its meta data.
+        nearest: take the nearest voxel's value, as for masks; one for all keys, or one each.
+        allow_missing_keys: see MONAI.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        *,
+        orig_key: str = "image",
+        nearest: bool | list[bool] = False,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.orig_key = orig_key
+        self.nearest = ensure_tuple_rep(nearest, len(self.keys))
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """The maps as `(C, i, j, k)` float32 with the source's affine."""
+        data = dict(data)
+        image = data[self.orig_key]
+        source_affine = np.asarray(convert_to_numpy(image.meta["original_affine"]), dtype=np.float64)
+        shape = tuple(int(size) for size in convert_to_numpy(image.meta["spatial_shape"]))
+        for key, nearest in self.key_iterator(data, self.nearest):
+            maps = convert_to_tensor(data[key], track_meta=False, device="cpu")
+            maps = maps[None] if maps.dim() < image.dim() else maps
+            there = to_source(
+                maps, convert_to_numpy(image.affine), source_affine=source_affine, shape=shape, nearest=nearest
+            )
+            data[key] = MetaTensor(torch.as_tensor(there), affine=torch.as_tensor(source_affine))
+        return data
+
+
+def to_source(
+    maps: Tensor, affine: Array, *, source_affine: Array, shape: tuple[int, ...], nearest: bool = False
+) -> Array:
     """Interpolate maps linearly at every voxel of another grid.
 
     MONAI's `Invertd` gives the same, but interpolates the whole volume in double precision: 9 GiB for 512 x 512 x 600.
@@ -23,11 +70,13 @@ def to_source(maps: Tensor, affine: Array, *, source_affine: Array, shape: tuple
         affine: 4 x 4, voxel to mm.
         source_affine: 4 x 4 of the other grid, in the same world.
         shape: voxels of the other grid `(i, j, k)`.
+        nearest: take the nearest voxel's value instead.
 
     Returns:
         `(C, i, j, k)` float32; 0 where the maps do not reach, as where the source was cropped.
     """
-    resample = SpatialResample(mode="bilinear", padding_mode="border", align_corners=False, dtype=torch.float32)
+    mode = "nearest" if nearest else "bilinear"
+    resample = SpatialResample(mode=mode, padding_mode="border", align_corners=False, dtype=torch.float32)
     known = MetaTensor(maps.float(), affine=torch.as_tensor(np.asarray(affine, dtype=np.float64)))
     result = np.empty((maps.shape[0], *shape), dtype=np.float32)
     for start in range(0, shape[2], _SLICES):

@@ -15,6 +15,7 @@ import torch
 from ignite.engine import Engine, Events
 
 from anomaly.files import atomically
+from anomaly.method import TWIN, as_method
 
 _logger = logging.getLogger(__name__)
 
@@ -165,7 +166,9 @@ class CollapseWatcher:
 
 
 class TrainingPictures:
-    """Draw image, twin, M and truth of the first cases of each validation, as `epoch_0001.png` and so on.
+    """Draw image, M, truth and, where the method has one, twin of the first cases of each validation.
+
+    They are `epoch_0001.png` and so on.
 
     Args:
         folder: where to draw; made if it is not there.
@@ -183,7 +186,7 @@ class TrainingPictures:
         engine.add_event_handler(Events.COMPLETED, self._draw)
 
     def _start(self, _: Engine) -> None:
-        self.rows: list[list[Any]] = []
+        self.rows: list[dict[str, Any]] = []
 
     def _collect(self, engine: Any) -> None:
         output = engine.state.output
@@ -193,20 +196,28 @@ class TrainingPictures:
         network = self.network if self.network is not None else engine.network
         image = torch.as_tensor(result["image"])[None].to(engine.state.device)
         with torch.inference_mode():
-            twin = network.examine(image)["twin"][0] if hasattr(network, "examine") else image[0]
+            twin = as_method(network).examine(image).get(TWIN)
         level = int(torch.as_tensor(result["mask"])[0].sum(dim=(0, 1)).argmax())
-        maps = (result["image"], twin, result["pred"], result["mask"])
-        self.rows.append([torch.as_tensor(one)[0, ..., level].float().cpu().numpy() for one in maps])
+        maps = {
+            "image": result["image"],
+            **({} if twin is None else {"twin": twin[0]}),
+            "M": result["pred"],
+            "planted": result["mask"],
+        }
+        self.rows.append(
+            {title: torch.as_tensor(one)[0, ..., level].float().cpu().numpy() for title, one in maps.items()}
+        )
 
     def _draw(self, engine: Engine) -> None:
         if not self.rows:
             return
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(8, 2 * len(self.rows)), layout="constrained")
-        axes = figure.subplots(len(self.rows), 4, squeeze=False)
+        columns = len(self.rows[0])
+        figure = Figure(figsize=(2 * columns, 2 * len(self.rows)), layout="constrained")
+        axes = figure.subplots(len(self.rows), columns, squeeze=False)
         for places, row in zip(axes, self.rows, strict=True):
-            for place, title, picture in zip(places, ("image", "twin", "M", "planted"), row, strict=True):
+            for place, (title, picture) in zip(places, row.items(), strict=True):
                 place.imshow(picture.T, cmap="gray", vmin=0, vmax=1, origin="lower")
                 place.set_axis_off()
                 place.set_title(title, fontsize=8)

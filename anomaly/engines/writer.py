@@ -9,11 +9,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from ignite.engine import Engine, Events
-from monai.utils import convert_to_numpy
 
 from anomaly.bundle import bundle_id, load_calibration
+from anomaly.engines.examination import appearance_of, lesions_in, scores_of
 from anomaly.files import atomically
-from anomaly.scoring.appearance import appearance
 from anomaly.scoring.assess import Examination, Subject, assess
 
 Array = np.ndarray
@@ -49,7 +48,7 @@ class FindingWriter:
     """Write the results of an `AnomalyEvaluator` whose `pred` is back on the source's grid.
 
     Reads from each item `case`, and from its image's meta `input_hash`, `series_uid` and `flags` (words with blanks
-    between) where they are.
+    between) where they are. Leaves the `Examination` in the evaluator's output, under `examination`.
 
     Cases that could not be read are listed in `failed.json`.
 
@@ -81,17 +80,18 @@ class FindingWriter:
                 flags=meta.get("flags", "").split(),
             )
             affine = result["pred"].affine.numpy()
-            examination = assess(
-                np.clip(convert_to_numpy(result["pred"])[0], 0, 1),
+            result["examination"] = assess(
+                scores_of(result),
                 affine,
                 score=float(result["score"]),
                 subject=subject,
                 calibration=self.calibration,
                 bundle=self.bundle,
                 timings={"network": float(result["seconds"])},
-                appearance=appearance(convert_to_numpy(result["image"])[0], convert_to_numpy(result["body"])),
+                appearance=appearance_of(result),
+                found=lesions_in(result, self.calibration),
             )
-            write_examination(examination, affine, self.output_dir)
+            write_examination(result["examination"], affine, self.output_dir)
 
     def _write_failures(self, engine: Engine) -> None:
         """List the cases that could not be read in `failed.json`; no such file means that there were none."""

@@ -29,6 +29,7 @@ class CaseMeasures:
         regions: the overlap with its lesions.
         detections: what the peaks hit.
         voxels: of the mask at the calibrated threshold: hit, in the mask, in the lesions.
+        box_score: the score of the organ's box; None: there is no box.
     """
 
     case: str
@@ -39,6 +40,7 @@ class CaseMeasures:
     regions: RegionOverlap
     detections: Detections
     voxels: tuple[int, int, int]
+    box_score: float | None = None
 
     @property
     def ill(self) -> bool:
@@ -57,6 +59,7 @@ def measure_case(
     patient: str,
     score: float,
     alarm: bool,
+    box_score: float | None = None,
 ) -> CaseMeasures:
     """Measure one case on one grid.
 
@@ -70,6 +73,7 @@ def measure_case(
         patient: see `CaseMeasures`.
         score: see `CaseMeasures`.
         alarm: see `CaseMeasures`.
+        box_score: see `CaseMeasures`.
     """
     counted = body | truth
     return CaseMeasures(
@@ -81,6 +85,7 @@ def measure_case(
         regions=RegionOverlap().add(score_map, truth),
         detections=detect(score_map, truth, affine),
         voxels=(int((mask & truth).sum()), int(mask.sum()), int(truth.sum())),
+        box_score=box_score,
     )
 
 

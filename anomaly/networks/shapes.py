@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -31,7 +31,7 @@ class SliceWise(nn.Module):
     """A method for 2-D images, on the slices of volumes.
 
     Args:
-        method: maps `(B, 1, h, w)` to a score map of the same shape; may have `explain`.
+        method: for 2-D images; see `anomaly.method.Method`.
         batch: slices in one call, which bounds the memory.
     """
 
@@ -46,8 +46,14 @@ class SliceWise(nn.Module):
 
     def explain(self, image: Tensor) -> dict[str, Tensor]:
         """What the method has to say of every slice, each `(B, C, h, w, d)`."""
-        explain: Callable[[Tensor], dict[str, Tensor]] = self.method.explain  # type: ignore[assignment]
-        answers = [explain(part) for part in torch.split(self._slices(image), self.batch)]
+        return self._of_slices(self.method.explain, image)
+
+    def examine(self, image: Tensor) -> dict[str, Tensor]:
+        """What an examination needs of every slice, each `(B, C, h, w, d)`."""
+        return self._of_slices(self.method.examine, image)
+
+    def _of_slices(self, call: Any, image: Tensor) -> dict[str, Tensor]:
+        answers = [call(part) for part in torch.split(self._slices(image), self.batch)]
         return {name: self._volume(torch.cat([answer[name] for answer in answers]), image) for name in answers[0]}
 
     def _slices(self, image: Tensor) -> Tensor:

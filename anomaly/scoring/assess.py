@@ -10,7 +10,7 @@ from importlib import metadata
 
 import numpy as np
 
-from anomaly.finding import BundleId, Finding, Thresholds
+from anomaly.finding import BundleId, Finding, Lesion, Thresholds
 from anomaly.scoring.calibration import Calibration
 from anomaly.scoring.lesions import find_lesions
 
@@ -26,7 +26,7 @@ class Examination:
         mask: uint8, 1 where abnormal.
         score: float32 in [0, 1].
         twin: float32 in the source's intensity units: the image with the abnormal part made healthy; None where
-            nobody asked for it.
+            the method draws none, or nobody asked for it.
     """
 
     finding: Finding
@@ -56,6 +56,7 @@ def assess(
     timings: Mapping[str, float],
     appearance: Mapping[str, float] | None = None,
     twin: Array | None = None,
+    found: tuple[Array, list[Lesion]] | None = None,
 ) -> Examination:
     """Threshold, clean and describe a score map.
 
@@ -69,8 +70,9 @@ def assess(
         timings: seconds by step.
         appearance: of the prepared scan.
         twin: passed through.
+        found: mask and lesions, where `find_lesions` has given them already.
     """
-    mask, lesions = find_lesions(
+    mask, lesions = found or find_lesions(
         score_map, affine, threshold=calibration.voxel_threshold, min_lesion_ml=calibration.min_lesion_ml
     )
     thresholds = Thresholds(

@@ -13,7 +13,7 @@ _logger = logging.getLogger(__name__)
 
 
 class CheckedDataset(Dataset):
-    """MONAI's `Dataset`, but an item that cannot be read comes as `{"case": ..., "failure": reason}`.
+    """MONAI's `Dataset`, but an item that cannot be read comes as `{"case": ..., "failure": reason, "code": ...}`.
 
     `anomaly.engines.AnomalyEvaluator` lists such items as failures. Only bad input is caught; an error in a
     transform is an error.
@@ -30,7 +30,8 @@ class CheckedDataset(Dataset):
         except InputError as error:
             cause = error
         _logger.warning("left out: %s", cause)
-        return {"case": str(self.data[index].get("case", index)), "failure": str(cause)}
+        case = str(self.data[index].get("case", index))
+        return {"case": case, "failure": cause.reason, "code": cause.code}
 
 
 def _input_error(error: BaseException | None) -> InputError | None:

@@ -92,13 +92,21 @@ def list_cases(
     return unique_names(_from_series(series) for series in found)
 
 
-def list_items(source: str | Path, section: str | None = None, *, allow_gaps: bool = False) -> list[dict[str, Any]]:
+def list_items(
+    source: str | Path | tuple[Case, ...], section: str | None = None, *, allow_gaps: bool = False
+) -> list[dict[str, Any]]:
     """`list_cases` as items for a MONAI dataset: `image`, `case`, and `label` and `healthy_slices` where known.
 
     What is not for us (SKIP) is left out; what is refused (QUARANTINE) is an item, and its reader says why.
+
+    Args:
+        source: see `list_cases`; or the cases that it has found before, which are not listed again.
+        section: of a datalist.
+        allow_gaps: of `discover`.
     """
+    cases = source if isinstance(source, tuple) else list_cases(source, section, allow_gaps=allow_gaps)
     items = []
-    for case in list_cases(source, section, allow_gaps=allow_gaps):
+    for case in cases:
         if case.skipped:
             continue
         item: dict[str, Any] = {**case.meta, "image": case.image, "case": case.name}

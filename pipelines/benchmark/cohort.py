@@ -89,17 +89,11 @@ class Cohort:
 
     def examined(self) -> tuple[Any, Any]:
         """A dataset of the prepared test scans, and the transform that takes maps back to their grids."""
-        import torch
-        from monai.transforms import Compose, EnsureChannelFirstd, EnsureTyped, Invertd
-
+        from anomaly.engines import ToSourced
         from data_prep import CheckedDataset
 
-        transform = self.transform(labels=True)
-        keys = ["pred", "body"]
-        back = Invertd(keys=keys, transform=transform, orig_keys="image", nearest_interp=[False, True])
-        typed = EnsureTyped(keys=keys, dtype=torch.float32)
-        channel = EnsureChannelFirstd(keys="body", channel_dim="no_channel")
-        return CheckedDataset(list(self.test), transform), Compose([channel, typed, back])
+        back = ToSourced(keys=["pred", "body"], nearest=[False, True])
+        return CheckedDataset(list(self.test), self.transform(labels=True)), back
 
     def transform(self, more: Sequence[Any] = (), *, labels: bool = False) -> Any:
         """From an item of a datalist to a prepared one."""

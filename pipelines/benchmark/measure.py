@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,11 @@ from scipy.ndimage import median_filter
 from torch import Tensor, nn
 
 from anomaly.engines import AnomalyEvaluator, CalibrationHandler
-from anomaly.metrics import CaseMeasures, measure_case
-from anomaly.scoring import Calibration, find_lesions, foreground
-from anomaly.scoring.score import box_of, box_score
+from anomaly.engines.examination import scores_of
+from anomaly.engines.metrics import measure_result
+from anomaly.metrics import CaseMeasures
+from anomaly.scoring import Calibration, foreground
+from anomaly.scoring.score import box_of
 from pipelines.machine.files import atomically
 from pipelines.terminal.progress import progress
 
@@ -152,30 +154,14 @@ def _run(network: nn.Module, loader: Any, device: torch.device, what: str, *, on
 def _collect(
     measured: Measured, item: Any, result: Any, calibration: Calibration, *, box: tuple[slice, ...], picture: bool
 ) -> None:
-    scores = np.clip(np.asarray(result["pred"])[0], 0, 1)
-    truth = np.asarray(result["label"])[0] > 0 if "label" in result else np.zeros(scores.shape, bool)
-    affine = np.asarray(result["pred"].affine)
-    mask, _ = find_lesions(
-        scores, affine, threshold=calibration.voxel_threshold, min_lesion_ml=calibration.min_lesion_ml
-    )
-    whole = float(result["score"])
-    inside = scores[box]
-    measured.cases.append(
-        measure_case(
-            inside,
-            truth[box],
-            body=np.asarray(result["body"])[0][box] > 0.5,
-            mask=mask[box] > 0,
-            affine=affine,
-            case=item["case"],
-            patient=str(item.get("patient", item["case"])),
-            score=box_score(inside) if box else whole,
-            alarm=calibration.is_abnormal(whole),
-        )
-    )
+    case = measure_result(item, result, calibration, box=box, in_body=True)
+    # an organ's box has a score of its own, by which its cases are ranked; alarms are of the whole scan
+    measured.cases.append(case if case.box_score is None else replace(case, score=case.box_score))
     measured.seconds.append(float(result["seconds"]))
     measured.cpu_seconds.append(float(result["cpu_seconds"]))
     if picture:
+        scores = scores_of(result)
+        truth = np.asarray(result["label"])[0] > 0 if "label" in result else np.zeros(scores.shape, bool)
         measured.pictures.append(_picture(item["case"], scores, truth))
 
 

@@ -13,6 +13,8 @@ from pipelines.record import CaseRecord
 from pipelines.report.result import Result, spare_volumes
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from anomaly import Detector, Examination
     from data_prep import Case, Volume
 
@@ -64,15 +66,28 @@ def summarise(
     *,
     outputs: dict[str, str],
     pictures: bool,
-    truths: bool,
+    truths: bool = False,
+    truth: np.ndarray | None = None,
     volumes: bool = False,
 ) -> Result:
-    """The `Result` of an examined case; `seconds` is left at 0."""
+    """The `Result` of an examined case; `seconds` is left at 0.
+
+    Args:
+        case: what was examined.
+        volume: its image.
+        exam: on the same grid.
+        outputs: file names by kind.
+        pictures: draw the most abnormal slices.
+        truths: compare with the case's label, read here, where it has one.
+        truth: the label, `(i, j, k)` bool, where it is at hand.
+        volumes: keep volumes for the viewer.
+    """
     from pipelines.report.picture import draw
     from pipelines.report.truth import compare, load_truth
     from pipelines.report.volumes import make_volumes
 
-    truth = load_truth(case.label, volume) if truths and case.label else None
+    if truths and truth is None and case.label:
+        truth = load_truth(case.label, volume)
     finding = exam.finding
     record = CaseRecord(
         case=case.name,

@@ -46,7 +46,7 @@ def gather_cases(
     if errors and not cases and all(error.code == "MISSING_FILE" for error in errors):
         raise CommandError("; ".join(str(error) for error in errors))
     named = unique_names(_once(cases))
-    skipped = [_skipped(case) for case in named if case.skipped]
+    skipped = [skip_record(case) for case in named if case.skipped]
     return [case for case in named if not case.skipped], [*map(_record, errors), *skipped]
 
 
@@ -77,7 +77,8 @@ def _record(error: InputError) -> CaseRecord:
     )
 
 
-def _skipped(case: Case) -> CaseRecord:
+def skip_record(case: Case) -> CaseRecord:
+    """The record of a case that is not for us."""
     code, reason = (case.series.code, case.series.reason) if case.series else ("", "")
     return CaseRecord.skipped(case.name, printable(case.image), code=code, reason=printable(reason))
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.bundles import find_bundle
 from pipelines.detect.case import safely, summarise
+from pipelines.detect.cases import skip_record
 from pipelines.detect.run import describe, finish
-from pipelines.machine.files import writable_folder, write_whole
+from pipelines.machine.files import printable, writable_folder, write_whole
 from pipelines.machine.provenance import provenance
 from pipelines.outputs.table import result_files
 from pipelines.problems import CommandError
@@ -55,23 +57,18 @@ def evaluate(
     if not cases:
         return run
     writable_folder(output)
-    run.metrics = _run_bundle(config, datalist, output, section=section, total=len(cases))
-    failed = {row["case"]: row["reason"] for row in run.metrics.get("failed", [])}
-    with progress(len(cases), "drawing" if report else "reading results") as begin:
-        volumes, results = report and find_scripts() is not None, list[Result]()
-        for case in cases:
-            begin(case.name)
-            results.append(_result(case, output, failed, pictures=report, volumes=volumes))
-            spare_volumes(results)
-    describe(run, results)
-    return finish(run, results, started=started, title=f"Evaluation: {section}" if report else None)
+    skipped = [Result(record=skip_record(case)) for case in cases if case.skipped]
+    done = _run_bundle(run, config, [case for case in cases if not case.skipped], section, pictures=report)
+    describe(run, done)
+    return finish(run, [*done, *skipped], started=started, title=f"Evaluation: {section}" if report else None)
 
 
-def _run_bundle(config: Path, datalist: Path, output: Path, *, section: str, total: int) -> dict[str, Any]:
-    """Run the workflow in this process; gives its `metrics.json`, to which command, commit and machine are added."""
+def _run_bundle(run: RunRecord, config: Path, cases: list[Case], section: str, *, pictures: bool) -> list[Result]:
+    """Run the workflow in this process; `run` gets its `metrics.json`, with command, commit and machine added."""
     from ignite.engine import Events
     from monai.bundle import ConfigWorkflow
 
+    output = Path(run.output)
     written = output / "metrics.json"
     written.unlink(missing_ok=True)
     with waiting(f"loading {config.parent.parent.name}"), without_chatter():
@@ -80,19 +77,64 @@ def _run_bundle(config: Path, datalist: Path, output: Path, *, section: str, tot
             workflow_type="inference",
             logging_file=False,
             bundle_root=str(config.parent.parent),
-            dataset_dir=str(datalist.resolve()),
+            dataset_dir=tuple(cases),  # found already; a tuple, as the parser would look into a list
             output_dir=str(output.resolve()),
             section=section,
         )
         workflow.initialize()
         evaluator = workflow.parser.get_parsed_content("evaluator")
-    with progress(total, "evaluating") as begin:
+    results = _Results(cases, pictures=pictures)
+    with progress(len(cases), "evaluating") as begin:
         evaluator.add_event_handler(Events.ITERATION_STARTED, lambda engine: begin(_name(engine.state.batch)))
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, results.collect)
         workflow.run()
     workflow.finalize()
-    metrics: dict[str, Any] = {"provenance": provenance(), **json.loads(written.read_text())}
-    write_whole(written, json.dumps(metrics, indent=2) + "\n")
-    return metrics
+    run.metrics = {"provenance": provenance(), **json.loads(written.read_text())}
+    write_whole(written, json.dumps(run.metrics, indent=2) + "\n")
+    return results.all(evaluator.failures)
+
+
+class _Results:
+    """What the evaluator's handlers say of every case, and its picture.
+
+    Args:
+        cases: in the order of the report.
+        pictures: draw every case.
+    """
+
+    def __init__(self, cases: list[Case], *, pictures: bool) -> None:
+        self.cases = {case.name: case for case in cases}
+        self.pictures, self.volumes = pictures, pictures and find_scripts() is not None
+        self.found: list[Result] = []
+
+    def collect(self, engine: Any) -> None:
+        """Take over the cases of one iteration."""
+        for item, output in zip(engine.state.batch, engine.state.output, strict=True):
+            self.found.append(safely(self.cases[item["case"]], partial(self._summary, output)))
+            spare_volumes(self.found)
+
+    def _summary(self, output: dict[str, Any], case: Case) -> Result:
+        label = output.get("label")  # on the image's voxels, as it was measured
+        return summarise(
+            case,
+            case.volume(),
+            output["examination"],
+            outputs=result_files(case.name),
+            pictures=self.pictures,
+            volumes=self.volumes,
+            truth=None if label is None else label[0].cpu().numpy() > 0,
+        )
+
+    def all(self, failures: list[dict[str, str]]) -> list[Result]:
+        """Of every case, in order; those that could not be read as failed."""
+        found = {result.record.case: result for result in self.found}
+        reasons = {row["case"]: row for row in failures}
+        return [found.get(name) or _failed(case, reasons[name]) for name, case in self.cases.items()]
+
+
+def _failed(case: Case, row: dict[str, str]) -> Result:
+    reason = printable(row["reason"])
+    return Result(record=CaseRecord.failed(case.name, printable(case.image), code=row.get("code", "FAILED"), reason=reason))
 
 
 def _name(batch: Any) -> str:
@@ -100,29 +142,3 @@ def _name(batch: Any) -> str:
     item = batch[0] if isinstance(batch, Sequence) else batch
     name = item.get("case", "")
     return str(name if isinstance(name, str) else name[0])
-
-
-def _result(case: Case, output: Path, failed: dict[str, str], *, pictures: bool, volumes: bool) -> Result:
-    """What the bundle wrote for a case."""
-    if case.name in failed:
-        reason = failed[case.name]
-        code = reason.rsplit("[", 1)[-1].removesuffix("]") if reason.endswith("]") else "FAILED"
-        return Result(record=CaseRecord.failed(case.name, str(case.image), code=code, reason=reason))
-    return safely(case, lambda case: _written(case, output, pictures=pictures, volumes=volumes))
-
-
-def _written(case: Case, output: Path, *, pictures: bool, volumes: bool) -> Result:
-    import nibabel as nib
-    import numpy as np
-
-    from anomaly import Examination, Finding
-    from data_prep import read_volume
-
-    outputs = result_files(case.name)
-    exam = Examination(
-        finding=Finding.model_validate_json((output / outputs["finding"]).read_text()),
-        mask=np.asarray(nib.load(output / outputs["mask"]).dataobj).astype(np.uint8),  # type: ignore[attr-defined]
-        score=np.asarray(nib.load(output / outputs["score"]).dataobj, dtype=np.float32),  # type: ignore[attr-defined]
-    )
-    volume = read_volume(case.image)
-    return summarise(case, volume, exam, outputs=outputs, pictures=pictures, volumes=volumes, truths=True)

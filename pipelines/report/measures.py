@@ -13,12 +13,14 @@ _WORDS = {
     "mean_dice_at_threshold": ("Mean Dice", "the same, averaged over the cases that have a lesion"),
     "slice_auroc": ("Slice AUROC", "slices with a lesion told from slices without"),
     "image_auroc": ("Image AUROC", "cases with a lesion told from healthy cases, by the score"),
+    "image_ap": ("Image AP", "average precision of the cases' scores"),
     "image_auroc_in_box": ("Image AUROC, box", "the same, by the scores inside the organ's box"),
     "sensitivity": ("Sensitivity", "part of the cases with a lesion that are called abnormal"),
     "false_alarm_rate": ("False alarms", "part of the healthy cases that are called abnormal"),
+    "aupro": ("AUPRO", "area under the per-region overlap curve up to a false-positive rate of 0.3"),
+    "lesion_sensitivity": ("Lesion sensitivity", "part of the lesions that are hit at one false alarm a volume"),
     "voxel_threshold": ("Voxel threshold", "scores from here on are in the mask; from healthy calibration cases"),
     "alpha": ("Alpha", "promised rate of false alarms on healthy cases"),
-    "aupro": ("AUPRO", "area under the per-region overlap curve"),
 }
 
 

@@ -7,6 +7,8 @@ from scipy.ndimage import map_coordinates
 
 from anomaly import load_detector
 from anomaly.engines.writer import write_examination
+from anomaly.method import SinglePass
+from anomaly.methods.intensity import IntensityThreshold
 from data_prep import Volume
 
 
@@ -71,3 +73,27 @@ def test_short_of_memory_the_same_is_found_in_smaller_slabs(detector, monkeypatc
     np.testing.assert_allclose(short.twin, usual.twin, rtol=1e-4, atol=1e-2)
     np.testing.assert_array_equal(short.mask, usual.mask)
     assert usual.score.max() > 0.5
+
+
+def test_a_method_without_a_twin_draws_none(detector, monkeypatch, tmp_path):
+    volume = tilted(0.0, shape=(36, 36, 10))
+    monkeypatch.setattr(detector, "network", IntensityThreshold())
+    exam = detector.examine(volume, case="head")
+    assert exam.twin is None
+    assert exam.score.max() > 0
+    written = write_examination(exam, volume.affine, tmp_path)
+    assert sorted(written) == ["finding", "mask", "score"]
+
+
+def test_a_twin_without_a_mask_is_the_whole_healthy_image(detector, monkeypatch):
+    class Smooth(SinglePass):
+        """The image at half its brightness is taken for healthy."""
+
+        def explain(self, image):
+            return {"score": image / 2, "twin": image / 2}
+
+    volume = tilted(0.0, shape=(36, 36, 10))
+    monkeypatch.setattr(detector, "network", Smooth())
+    exam = detector.examine(volume, case="head")
+    brain = volume.array > 200
+    np.testing.assert_allclose(np.median(exam.twin[brain] / volume.array[brain]), 0.5, atol=0.02)

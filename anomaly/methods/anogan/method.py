@@ -7,14 +7,15 @@ from typing import Protocol
 
 import torch
 from monai.inferers import SlidingWindowInferer
-from torch import Tensor, nn
+from torch import Tensor
 
+from anomaly.method import SinglePass
 from anomaly.methods.latent_search import best_restart, search
 from anomaly.networks.latent_gan import LatentGan
 from anomaly.scoring.score import foreground
 
 
-class AnoGan(nn.Module):
+class AnoGan(SinglePass):
     r"""AnoGAN [Schlegl 2017, IPMI, arXiv 1703.05921] on the patches of an image of any size.
 
     For each patch x, z is searched so that $(1 - \lambda) L_R + \lambda L_D$ is least (eq. 5), with the residual
@@ -47,14 +48,10 @@ class AnoGan(nn.Module):
         self.iterations, self.rate, self.weight, self.restarts = iterations, rate, weight, restarts
         self.tiles = patchwise(gan, overlap=overlap, batch=batch)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """The score map in [0, 1], `(B, 1, *spatial)`, of `image`, `(B, 1, *spatial)` in [0, 1], of any size."""
-        return self.explain(image)["residual"]
-
     def explain(self, image: Tensor) -> dict[str, Tensor]:
-        """`twin` G(z) and `residual` `|x - G(z)|`, each `(B, 1, *spatial)` in [0, 1]."""
+        """`twin` G(z) and `score` `|x - G(z)|`, each `(B, 1, *spatial)` in [0, 1]."""
         twin = self.tiles(image, lambda patches: self.gan.generate(self.invert(patches)))
-        return {"twin": twin, "residual": (image - twin).abs()}
+        return {"twin": twin, "score": (image - twin).abs()}
 
     def invert(self, patches: Tensor) -> Tensor:
         """The z, `(N, latent)`, of patches `(N, 1, *patch)`; the same for every call."""

@@ -10,10 +10,12 @@ import torch.nn.functional as F  # noqa: N812
 from monai.data import MetaTensor
 from torch import Tensor, nn
 
+from anomaly.method import SinglePass
+
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # of each channel, as backbones expect
 
 
-class AnomalibModel(nn.Module):
+class AnomalibModel(SinglePass):
     """One of anomalib's `torch_model`s [Akcay 2022, ICIP, arXiv 2202.08341] on slices.
 
     A slice goes in as anomalib's own pre-processing has it: three equal channels, `size` x `size`, ImageNet's mean and
@@ -38,10 +40,6 @@ class AnomalibModel(nn.Module):
         self.span: Tensor
         self.register_buffer("lowest", torch.zeros(()))
         self.register_buffer("span", torch.ones(()))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """The score map in [0, 1], `(B, 1, h, w)`, of `image`, `(B, 1, h, w)` in [0, 1], of any size."""
-        return self.explain(image)["score"]
 
     def explain(self, image: Tensor) -> dict[str, Tensor]:
         """`score`, and the model's own `anomaly_map`, at the image's size, each `(B, 1, h, w)`.

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F  # noqa: N812
 from monai.networks.nets import AutoEncoder
-from torch import Tensor, nn
+from torch import Tensor
 
+from anomaly.method import SinglePass
 from anomaly.networks.shapes import crop_as, pad_to_multiple
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(SinglePass):
     """A convolutional autoencoder with a spatial bottleneck [Baur 2021, Medical Image Analysis 69, "AE (spatial)"].
 
     The score is `|x - G(x)|`. No layer passes the bottleneck by, so that an anomaly has no way around it.
@@ -37,14 +38,10 @@ class Autoencoder(nn.Module):
             norm="BATCH",
         )
 
-    def forward(self, image: Tensor) -> Tensor:
-        """The score map in [0, 1], `(B, 1, *spatial)`, of `image`, `(B, 1, *spatial)` in [0, 1], of any size."""
-        return self.explain(image)["residual"]
-
     def explain(self, image: Tensor) -> dict[str, Tensor]:
-        """`twin` G(x) and `residual` `|x - G(x)|`, each `(B, 1, *spatial)` in [0, 1]."""
+        """`twin` G(x) and `score` `|x - G(x)|`, each `(B, 1, *spatial)` in [0, 1]."""
         twin = self.reconstruct(image)
-        return {"twin": twin, "residual": (image - twin).abs()}
+        return {"twin": twin, "score": (image - twin).abs()}
 
     def reconstruct(self, image: Tensor) -> Tensor:
         """G(x), of the same shape as `image`."""

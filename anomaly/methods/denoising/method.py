@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F  # noqa: N812
 from monai.networks.nets import BasicUNet
-from torch import Tensor, nn
+from torch import Tensor
 
+from anomaly.method import SinglePass
 from anomaly.networks.shapes import UNET_MULTIPLE, crop_as, pad_to_multiple
 from anomaly.scoring.score import foreground
 
@@ -38,7 +39,7 @@ def foreground_of(image: Tensor) -> Tensor:
     return foreground(image).to(image.dtype)
 
 
-class DenoisingAutoencoder(nn.Module):
+class DenoisingAutoencoder(SinglePass):
     """A U-Net that takes coarse noise away [Kascenas, Pugeault & O'Neil 2022, MIDL, PMLR 172].
 
     Coarse, because the noise then has the size of lesions: fine noise is removed by smoothing, and a lesion is not.
@@ -63,14 +64,10 @@ class DenoisingAutoencoder(nn.Module):
         self.grid, self.std = grid, std
         self.network = BasicUNet(spatial_dims=spatial_dims, in_channels=1, out_channels=1, features=features)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """The score map in [0, 1], `(B, 1, *spatial)`, of `image`, `(B, 1, *spatial)` in [0, 1], of any size."""
-        return self.explain(image)["residual"]
-
     def explain(self, image: Tensor) -> dict[str, Tensor]:
-        """`twin` G(x) and `residual` `|x - G(x)|`, each `(B, 1, *spatial)` in [0, 1]."""
+        """`twin` G(x) and `score` `|x - G(x)|`, each `(B, 1, *spatial)` in [0, 1]."""
         twin = self.denoise(image).clamp(0, 1)
-        return {"twin": twin, "residual": (image - twin).abs()}
+        return {"twin": twin, "score": (image - twin).abs()}
 
     def denoise(self, image: Tensor) -> Tensor:
         """The network's answer, `(B, 1, *spatial)`, not cut to [0, 1]."""

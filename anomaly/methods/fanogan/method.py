@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor, nn
+from torch import Tensor
 
+from anomaly.method import SinglePass
 from anomaly.methods.anogan.method import patchwise
 from anomaly.networks.latent_gan import LatentGan
 
 
-class FastAnoGan(nn.Module):
+class FastAnoGan(SinglePass):
     r"""f-AnoGAN [Schlegl 2019, Medical Image Analysis 54] on the patches of an image of any size.
 
     The encoder E learns with the GAN frozen, by the loss izi_f:
@@ -41,14 +42,10 @@ class FastAnoGan(nn.Module):
         self.kappa = kappa
         self.tiles = patchwise(gan, overlap=overlap, batch=batch)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """The score map in [0, 1], `(B, 1, *spatial)`, of `image`, `(B, 1, *spatial)` in [0, 1], of any size."""
-        return self.explain(image)["residual"]
-
     def explain(self, image: Tensor) -> dict[str, Tensor]:
-        """`twin` G(E(x)) and `residual` `|x - G(E(x))|`, each `(B, 1, *spatial)` in [0, 1]."""
+        """`twin` G(E(x)) and `score` `|x - G(E(x))|`, each `(B, 1, *spatial)` in [0, 1]."""
         twin = self.tiles(image, self.reconstruct)
-        return {"twin": twin, "residual": (image - twin).abs()}
+        return {"twin": twin, "score": (image - twin).abs()}
 
     def encode(self, patches: Tensor) -> Tensor:
         """z in [-1, 1], `(N, latent)`, of `(N, 1, *patch)`; tanh, as in the authors' code."""

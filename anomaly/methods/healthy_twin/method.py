@@ -95,12 +95,12 @@ class HealthyTwin(nn.Module):
         return {"mask": mask, "mask_logit": logit, "residual": residual, "twin": twin, "composite": composite}
 
     def examine(self, image: Tensor) -> dict[str, Tensor]:
-        """What `forward` answers, with the images that explain it: `mask`, `twin` and `composite`.
+        """What `forward` answers, as `score`, with the images that explain it: `twin` and `composite`.
 
         After several passes the twin is that of the last one, and the composite what is left of the image.
         """
         mask, twin, composite = self._refine(image)
-        return {"mask": mask, "twin": twin, "composite": composite}
+        return {"score": mask, "twin": twin, "composite": composite}
 
     def _refine(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """M, twin and composite after all passes: `y_k = y_(k-1) + M_k R_k` and `M = 1 - prod(1 - M_k)`."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from anomaly.method import SinglePass
 from anomaly.methods.anogan.loss import AdversarialGame
 from anomaly.methods.anogan.method import patchwise
 from anomaly.methods.inpainting.blend import poisson_blend
@@ -15,7 +16,7 @@ from anomaly.networks.latent_gan import LatentGan
 _SLOPE = 8.0  # M = sigmoid(8 v): v moves as fast as z, and M is free to go from 0 to 1 within a search
 
 
-class SemanticInpainting(nn.Module):
+class SemanticInpainting(SinglePass):
     r"""Semantic inpainting [Yeh 2017, CVPR, arXiv 1607.07539] on the patches of an image of any size.
 
     With the abnormal part *given*, `inpaint` searches z by $L_c(z) + \lambda L_p(z)$ (eq. 1): the weighted context
@@ -63,15 +64,11 @@ class SemanticInpainting(nn.Module):
         self.window, self.released = window, released
         self.tiles = patchwise(gan, overlap=overlap, batch=batch)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """The score map M in [0, 1], `(B, 1, *spatial)`, of `image`, `(B, 1, *spatial)` in [0, 1], of any size."""
-        return self.explain(image)["mask"]
-
     def explain(self, image: Tensor) -> dict[str, Tensor]:
-        """`mask` M, `twin` G(z) and `composite` `(1 - M) y + M G(z)`, each `(B, 1, *spatial)` in [0, 1]."""
+        """`score` M, `twin` G(z) and `composite` `(1 - M) y + M G(z)`, each `(B, 1, *spatial)` in [0, 1]."""
         told = self.tiles(image, lambda patches: torch.cat(self.search_mask(patches), dim=1), channels=2)
         mask, twin = told[:, :1], told[:, 1:]
-        return {"mask": mask, "twin": twin, "composite": (1 - mask) * image + mask * twin}
+        return {"score": mask, "twin": twin, "composite": (1 - mask) * image + mask * twin}
 
     def search_mask(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """M and G(z) of patches `(N, 1, *patch)`, both of their shape, searched together."""

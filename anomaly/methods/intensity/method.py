@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from monai.utils import convert_to_numpy
 from skimage.exposure import equalize_hist
-from torch import Tensor, nn
+from torch import Tensor
 
+from anomaly.method import SinglePass
 from anomaly.scoring.score import foreground
 
 _BINS = 4096
 
 
-class IntensityThreshold(nn.Module):
+class IntensityThreshold(SinglePass):
     """The intensity inside the body as the score map, as it is or after histogram equalisation.
 
     On FLAIR this finds tumours better than many a trained model [Meissen 2021, arXiv 2109.06023]. It finds
@@ -26,12 +27,8 @@ class IntensityThreshold(nn.Module):
         super().__init__()
         self.equalise = equalise
 
-    def forward(self, image: Tensor) -> Tensor:
-        """The score map of `image`, `(B, 1, *spatial)` in [0, 1]; same shape, 0 outside the body."""
-        return self.explain(image)["score"]
-
     def explain(self, image: Tensor) -> dict[str, Tensor]:
-        """`score` and `body`, 1 where the body is, each `(B, 1, *spatial)`."""
+        """`score`, 0 outside the body, and `body`, 1 where the body is, each `(B, 1, *spatial)`."""
         images = convert_to_numpy(image)
         body = foreground(images)
         inside = torch.as_tensor(body, device=image.device)

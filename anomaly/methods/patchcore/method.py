@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from anomaly.method import SinglePass
 from anomaly.methods.patchcore.coreset import coreset
 from anomaly.networks.medicalnet import encoder_stride
 from anomaly.networks.shapes import crop_as, pad_to_multiple
@@ -16,7 +17,7 @@ _LEVELS = (2, 3)  # of the encoder's maps: after its second and third stage, as 
 _CHUNK = 4096  # features compared with the bank at once
 
 
-class PatchCore(nn.Module):
+class PatchCore(SinglePass):
     """PatchCore [Roth 2022, CVPR, arXiv 2106.08265] on the features of a frozen encoder.
 
     `fill` keeps a coreset of healthy features in a bank; the score of a place is its distance d to the nearest of
@@ -53,10 +54,6 @@ class PatchCore(nn.Module):
         self.scale: Tensor
         self.register_buffer("bank", torch.zeros(size, channels))
         self.register_buffer("scale", torch.ones(()))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """The score map in [0, 1], `(B, 1, *spatial)`, of `image`, `(B, 1, *spatial)` in [0, 1], of any size."""
-        return self.explain(image)["score"]
 
     def explain(self, image: Tensor) -> dict[str, Tensor]:
         """`score`, and `distance` to the bank, interpolated to the image, each `(B, 1, *spatial)`."""

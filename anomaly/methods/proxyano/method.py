@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import torch
 from monai.networks.nets import AutoEncoder, BasicUNet
-from torch import Tensor, nn
+from torch import Tensor
 
+from anomaly.method import SinglePass
 from anomaly.networks.memory import Memory
 from anomaly.networks.shapes import UNET_MULTIPLE, crop_as, pad_to_multiple
 
 
-class ProxyAno(nn.Module):
+class ProxyAno(SinglePass):
     """ProxyAno [Zhou 2021, IEEE TMI 41(3), arXiv 2110.01761], re-implemented from its abstract.
 
     Proxy extraction maps an image to its superpixel image through a memory of normal features, and cannot do so for
@@ -47,15 +48,11 @@ class ProxyAno(nn.Module):
         self.memory = Memory(items=items, channels=channels[-1])
         self.reconstructor = BasicUNet(spatial_dims=spatial_dims, in_channels=1, out_channels=1, features=features)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """The score map in [0, 1], `(B, 1, *spatial)`, of `image`, `(B, 1, *spatial)` in [0, 1], of any size."""
-        return self.explain(image)["residual"]
-
     def explain(self, image: Tensor) -> dict[str, Tensor]:
-        """`proxy`, `twin` x^ and `residual` `|x - x^|`, each `(B, 1, *spatial)` in [0, 1]."""
+        """`proxy`, `twin` x^ and `score` `|x - x^|`, each `(B, 1, *spatial)` in [0, 1]."""
         proxy, _ = self.extract(image)
         twin = self.reconstruct(proxy).clamp(0, 1)
-        return {"proxy": proxy, "twin": twin, "residual": (image - twin).abs()}
+        return {"proxy": proxy, "twin": twin, "score": (image - twin).abs()}
 
     def extract(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """The proxy as the memory has it, in [0, 1] and of the image's shape, and the entropy of the addressing."""

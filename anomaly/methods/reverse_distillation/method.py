@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 
+from anomaly.method import SinglePass
 from anomaly.networks.medicalnet import encoder_stride
 from anomaly.networks.shapes import crop_as, pad_to_multiple
 
@@ -20,7 +21,7 @@ def cosine_distance(one: Tensor, other: Tensor) -> Tensor:
     return 1 - F.cosine_similarity(one, other, dim=1, eps=1e-6).unsqueeze(1)
 
 
-class ReverseDistillation(nn.Module):
+class ReverseDistillation(SinglePass):
     r"""Reverse distillation [Deng & Li 2022, CVPR, arXiv 2201.10703].
 
     The teacher's features of three stages are joined and squeezed into one embedding at its deepest resolution
@@ -67,10 +68,6 @@ class ReverseDistillation(nn.Module):
             )
             for above, width in zip(inputs, reversed(widths), strict=True)
         )
-
-    def forward(self, image: Tensor) -> Tensor:
-        """The score map in [0, 1], `(B, 1, *spatial)`, of `image`, `(B, 1, *spatial)` in [0, 1], of any size."""
-        return self.explain(image)["score"]
 
     def explain(self, image: Tensor) -> dict[str, Tensor]:
         """`score`, and the distances of the three stages as `stage_1` to `stage_3`, each `(B, 1, *spatial)`."""

@@ -66,6 +66,18 @@ def test_runs_of_one_patient_count_once(tmp_path):
     assert (fitted.alpha, fitted.min_lesion_ml) == (0.2, 1.5)
 
 
+def test_scans_of_one_patient_count_once(tmp_path):
+    """Two patients with two scans each are two patients, whatever the scans are called."""
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(b"weights")
+    values = {"a1": 0.5, "a2": 0.9, "b1": 0.7, "b2": 0.6}
+    batches = [batch(value, case, patient=[case[0]]) for case, value in values.items()]
+    evaluator(batches, [CalibrationHandler(weights, tmp_path / "calibration.json")]).run()
+    fitted = Calibration.load(tmp_path / "calibration.json")
+    assert fitted.cases == ["a1", "b1"]
+    assert fitted.image_scores == pytest.approx([0.7, 0.9])
+
+
 def test_calibration_remembers_how_the_scans_look(tmp_path):
     weights = tmp_path / "model.pt"
     weights.write_bytes(b"weights")

@@ -7,7 +7,7 @@ from conftest import rotated_affine
 from monai.data import MetaTensor
 from monai.transforms import CenterSpatialCropd, Compose, Invertd, Orientationd, Spacingd
 
-from anomaly.engines import regrid
+from anomaly.engines import ToSourced, regrid
 from anomaly.engines.regrid import to_source
 
 LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
@@ -60,3 +60,17 @@ def test_slabs_do_not_show(monkeypatch):
     one = to_source(maps, prepared, **grid)
     monkeypatch.setattr(regrid, "_SLICES", 100)
     np.testing.assert_allclose(one, to_source(maps, prepared, **grid), atol=1e-5)
+
+
+def test_the_transform_brings_maps_to_the_file_that_was_loaded():
+    affine = rotated_affine((1.1, 1.3, 3.0), angle=0.2, order=(0, 2, 1), flips=(-1, 1, 1))
+    shape = (50, 61, 37)
+    meta = {"original_affine": affine, "spatial_shape": np.array(shape)}
+    image = steps()({"image": MetaTensor(torch.rand(1, *shape), affine=torch.as_tensor(affine), meta=meta)})["image"]
+    maps = torch.rand(1, *image.shape[1:])
+    result = ToSourced(["pred", "body"], nearest=[False, True])({"pred": maps, "body": maps[0] > 0.5, "image": image})
+    np.testing.assert_allclose(result["pred"].affine, affine)
+    expected = to_source(maps, image.affine.numpy(), source_affine=affine, shape=shape)
+    np.testing.assert_array_equal(result["pred"].numpy(), expected)
+    assert set(np.unique(result["body"].numpy())) == {0, 1}
+    assert result["body"].shape == (1, *shape)

@@ -104,7 +104,7 @@ def test_forward_is_a_score_map_of_any_size_and_air_is_nothing(kind):
         score, told = method(image), method.explain(image)
     assert score.shape == image.shape
     assert 0 <= score.min() <= score.max() <= 1
-    torch.testing.assert_close(score, told["residual"])
+    torch.testing.assert_close(score, told["score"])
     assert score[..., :4, :].abs().max() == 0
 
 

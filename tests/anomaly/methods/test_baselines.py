@@ -74,8 +74,8 @@ def test_residual_and_twin_belong_together():
         kind, options = SMALL[name]
         network = kind(**options).eval()
         told = network.explain(heads())
-        torch.testing.assert_close(told["residual"], (heads() - told["twin"]).abs())
-        torch.testing.assert_close(network(heads()), told["residual"])
+        torch.testing.assert_close(told["score"], (heads() - told["twin"]).abs())
+        torch.testing.assert_close(network(heads()), told["score"])
 
 
 def test_coarse_noise_is_coarse_and_in_the_body():

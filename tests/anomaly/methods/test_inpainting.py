@@ -126,6 +126,6 @@ def test_forward_is_a_score_map_and_the_composite_is_ours():
         score = method(image)
     assert score.shape == image.shape
     assert 0 <= score.min() <= score.max() <= 1
-    torch.testing.assert_close(score, told["mask"])
+    torch.testing.assert_close(score, told["score"])
     torch.testing.assert_close(told["composite"], (1 - score) * image + score * told["twin"])
     assert np.isfinite(told["twin"].numpy()).all()

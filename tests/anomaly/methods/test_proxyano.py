@@ -75,7 +75,7 @@ def test_forward_is_a_score_map(spatial):
     image = torch.rand(1, 1, *spatial)
     told = network.explain(image)
     assert all(value.shape == image.shape for value in told.values())
-    torch.testing.assert_close(told["residual"], (image - told["twin"]).abs())
+    torch.testing.assert_close(told["score"], (image - told["twin"]).abs())
     assert 0 <= network(image).min() <= network(image).max() <= 1
 
 

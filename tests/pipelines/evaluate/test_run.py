@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from bright import head, write_nifti
+from dicom_maker import write_series
 from typer.testing import Result
 
 Run = Callable[..., Result]
@@ -101,5 +104,24 @@ def test_detect_finds_the_same(healthytwin: Run, identity_bundle: Path, datalist
     findings = [json.loads((tmp_path / command / "ill.json").read_text()) for command in ("evaluate", "detect")]
     assert findings[0]["score"] == pytest.approx(findings[1]["score"], abs=1e-5)
     assert len(findings[0]["lesions"]) == len(findings[1]["lesions"]) == 1
-    for key, value in findings[0]["lesions"][0].items():
-        assert findings[1]["lesions"][0][key] == pytest.approx(value, abs=1e-5), key
+    assert findings[0]["lesions"] == findings[1]["lesions"]
+    for kind in ("mask", "score"):
+        one, other = (nib.load(tmp_path / command / f"ill_{kind}.nii.gz") for command in ("evaluate", "detect"))
+        np.testing.assert_array_equal(np.asarray(one.dataobj), np.asarray(other.dataobj))
+
+
+def test_what_is_not_for_us_is_skipped(healthytwin: Run, identity_bundle: Path, datalist: Path, tmp_path: Path) -> None:
+    """A localizer in the datalist is no failure: it is neither measured nor held against the run."""
+
+    def scout(_: int, dataset: Any) -> None:
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+
+    write_series(datalist.parent / "localizer", slices=3, change=scout)
+    content = json.loads(datalist.read_text())
+    content["test"].append({"image": "localizer"})
+    datalist.write_text(json.dumps(content))
+    done = healthytwin("evaluate", datalist, "-o", tmp_path / "out", "--bundle", identity_bundle, "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert [case["status"] for case in told["cases"]] == ["done", "done", "skipped"]
+    assert told["metrics"]["cases"] == 2

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from anomaly.detector import Detector, Examination, load_detector
     from anomaly.engines.distributed import process_device, process_rank
     from anomaly.finding import Finding, Lesion
+    from anomaly.volume import VolumeError
 
 __all__ = [
     "BundleError",
@@ -20,6 +21,7 @@ __all__ = [
     "Examination",
     "Finding",
     "Lesion",
+    "VolumeError",
     "bundle_root",
     "export_weights",
     "load_detector",
@@ -38,6 +40,7 @@ _HOME = {
     "process_rank": "anomaly.engines.distributed",
     "Finding": "anomaly.finding",
     "Lesion": "anomaly.finding",
+    "VolumeError": "anomaly.volume",
 }
 
 

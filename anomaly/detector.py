@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,20 +21,9 @@ from anomaly.engines.shortage import SMALL_SLABS
 from anomaly.finding import Finding
 from anomaly.method import COMPOSITE
 from anomaly.scoring.assess import Examination, Subject, assess
+from anomaly.volume import VolumeLike, check_volume
 
 Array = np.ndarray
-
-
-class VolumeLike(Protocol):
-    """What a detector needs of a volume; `data_prep.Volume` is one."""
-
-    @property
-    def array(self) -> Array:
-        """Intensities `(i, j, k)`."""
-
-    @property
-    def affine(self) -> Array:
-        """4 x 4, voxel to RAS+ mm."""
 
 
 class Detector:
@@ -78,7 +66,12 @@ class Detector:
         return self.examine(volume, case=case).finding
 
     def prepare(self, volume: VolumeLike) -> MetaTensor:
-        """What the network sees of a volume: `(1, *spatial)` in [0, 1], on the CPU, with its affine."""
+        """What the network sees of a volume: `(1, *spatial)` in [0, 1], on the CPU, with its affine.
+
+        Raises:
+            VolumeError: the volume must not be examined, such as one with a voxel that is no number.
+        """
+        check_volume(volume)
         array = torch.as_tensor(np.ascontiguousarray(volume.array, dtype=np.float32))
         affine = torch.as_tensor(np.asarray(volume.affine, dtype=np.float64))
         image = MetaTensor(array[None], affine=affine, meta={"original_affine": affine.numpy()})
@@ -95,6 +88,9 @@ class Detector:
 
         Returns:
             Finding, mask, score map and, where the method draws one, healthy twin, on the volume's own grid.
+
+        Raises:
+            VolumeError: as of `prepare`.
         """
         clock = {"start": time.perf_counter()}
         image = self.prepare(volume)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from anomaly import load_detector
+from anomaly import VolumeError, load_detector
 from anomaly.engines.writer import write_examination
 from anomaly.method import SinglePass
 from anomaly.methods.intensity import IntensityThreshold
@@ -97,3 +97,11 @@ def test_a_twin_without_a_mask_is_the_whole_healthy_image(detector, monkeypatch)
     exam = detector.examine(volume, case="head")
     brain = volume.array > 200
     np.testing.assert_allclose(np.median(exam.twin[brain] / volume.array[brain]), 0.5, atol=0.02)
+
+
+def test_one_voxel_that_is_no_number_is_refused_and_not_called_healthy(detector):
+    volume = tilted(0.0, shape=(36, 36, 10))
+    volume.array[18, 18, 5] = np.nan
+    for call in (detector, detector.examine, detector.healthy, detector.prepare):
+        with pytest.raises(VolumeError, match="1 voxels of the volume are not numbers"):
+            call(volume)

@@ -134,7 +134,9 @@ class _Results:
 
 def _failed(case: Case, row: dict[str, str]) -> Result:
     reason = printable(row["reason"])
-    return Result(record=CaseRecord.failed(case.name, printable(case.image), code=row.get("code", "FAILED"), reason=reason))
+    return Result(
+        record=CaseRecord.failed(case.name, printable(case.image), code=row.get("code", "FAILED"), reason=reason)
+    )
 
 
 def _name(batch: Any) -> str:

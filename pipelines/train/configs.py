@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,11 +84,12 @@ def write_bundle(root: Path, template: Path, plan: Plan, *, metadata: Mapping[st
 
     (root / "configs").mkdir(parents=True, exist_ok=True)
     (root / "docs").mkdir(exist_ok=True)
-    old, name = template.name, str(metadata["name"])
+    name = str(metadata["name"])
     for config in _CONFIGS:
         text = (template / "configs" / f"{config}.yaml").read_text(encoding="utf-8")
-        changes = {**plan.shared, "prepare": plan.prepare, **(plan.train if config == "train" else {})}
-        write_whole(root / "configs" / f"{config}.yaml", _changed(text.replace(old, name), changes))
+        changes = {"bundle_root": f"$anomaly.bundle_root('{name}')", **plan.shared, "prepare": plan.prepare}
+        changes |= plan.train if config == "train" else {}
+        write_whole(root / "configs" / f"{config}.yaml", _changed(text, changes))
     for file in ("configs/logging.conf", "LICENSE"):
         write_whole(root / file, (template / file).read_bytes())
     known = load_metadata(template)
@@ -99,50 +100,46 @@ def _changed(text: str, changes: Mapping[str, Any]) -> str:
     """A YAML config with some values replaced or added; what is not changed stays as it is, comments too.
 
     Args:
-        text: the config; its top-level keys begin a line.
-        changes: `key` or `key::inner::0`, and the value.
+        text: the config.
+        changes: `key` or `key::inner::0`, as MONAI's `ConfigParser` has it, and the value.
     """
-    import yaml
-
-    blocks = _blocks(text)
+    yaml = _yaml()
+    config = yaml.load(text)
     for key, value in changes.items():
-        place, *inner = key.split("::")
-        whole = value
-        if inner:
-            whole = target = yaml.safe_load(blocks[place])[place]
-            for step in inner[:-1]:
-                target = target[int(step) if isinstance(target, list) else step]
-            target[int(inner[-1]) if isinstance(target, list) else inner[-1]] = value
-        gap = "\n" * (len(old := blocks.get(place, "")) - len(old.rstrip("\n")))
-        blocks[place] = yaml.dump({place: whole}, sort_keys=False, width=118, Dumper=_dumper()).rstrip("\n") + (
-            gap or "\n"
-        )
-    return "".join(blocks.values())
+        *place, last = key.split("::")
+        target = config
+        for step in place:
+            target = target[int(step) if isinstance(target, list) else step]
+        target[int(last) if isinstance(target, list) else last] = _inline(value)
+    written = StringIO()
+    yaml.dump(config, written)
+    return written.getvalue()
 
 
-def _blocks(text: str) -> dict[str, str]:
-    """The text of every top-level key, in order; what stands before the first one under the empty name."""
-    blocks, key = {"": ""}, ""
-    for line in text.splitlines(keepends=True):
-        if found := re.match(r"(\w+):", line):
-            key = found[1]
-        blocks[key] = blocks.get(key, "") + line
-    return blocks
+def _yaml() -> Any:
+    """Reads and writes YAML in the manner of our configs: two spaces, `null` as a word, no references back."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 118
+    yaml.preserve_quotes = True
+    yaml.representer.ignore_aliases = lambda _: True
+    yaml.representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
+    return yaml
 
 
-def _dumper() -> Any:
-    """A YAML dumper in the manner of the template: short lists of plain values on one line, no references back."""
-    import yaml
+def _inline(value: Any) -> Any:
+    """The value, its lists without dictionaries on one line each."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-    class Plain(yaml.SafeDumper):
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
-        def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> Any:
-            plain = not any(isinstance(value, dict | list) for value in sequence)
-            return super().represent_sequence(tag, sequence, flow_style=plain)
-
-    return Plain
+    if isinstance(value, dict):
+        return CommentedMap({key: _inline(inner) for key, inner in value.items()})
+    if not isinstance(value, list | tuple):
+        return value
+    made = CommentedSeq([_inline(inner) for inner in value])
+    if not any(isinstance(inner, dict) for inner in value):
+        made.fa.set_flow_style()
+    return made
 
 
 def _window(size: int, most: int) -> int:

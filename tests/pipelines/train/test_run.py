@@ -212,4 +212,4 @@ def test_the_scans_of_a_patient_stay_together(tmp_path):
 def test_a_config_keeps_its_comments_and_the_rest():
     text = "# head\na: 1  # one\nlist:\n- _target_: X\n  keys: image\n\nlast: {b: 2}\n"
     changed = _changed(text, {"a": 5, "list::0::keys": "label", "new": ["$x", "@y"]})
-    assert changed == "# head\na: 5\nlist:\n- _target_: X\n  keys: label\n\nlast: {b: 2}\nnew: [$x, '@y']\n"
+    assert changed == "# head\na: 5  # one\nlist:\n- _target_: X\n  keys: label\n\nlast: {b: 2}\nnew: [$x, '@y']\n"

@@ -258,3 +258,36 @@ def test_every_format_is_documented() -> None:
     page = (ROOT / "docs" / "reference" / "formats.md").read_text()
     words = [word for one in FORMATS for word in (one.kind, *one.suffixes)]
     assert [word for word in words if f"`{word}`" not in page] == []
+
+
+def functions(package: str) -> Iterator[tuple[str, int]]:
+    """Every function, and how many lines it has; the options of a command, which are a list, do not count."""
+    for file in sorted((ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                begin = node.lineno
+                if any("typer." in ast.unparse(option.annotation) for option in node.args.args if option.annotation):
+                    begin = node.body[0].lineno
+                yield f"{file.relative_to(ROOT)}: {node.name}", node.end_lineno - begin + 1  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("package", ["anomaly", "data_prep", "pipelines"])
+def test_no_function_has_more_than_sixty_lines(package: str) -> None:
+    lengths = dict(functions(package))
+    assert len(lengths) > 100
+    assert {name: lines for name, lines in lengths.items() if lines > 60} == {}
+
+
+def test_the_floors_of_pipelines_are_those_that_the_linter_keeps() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract.get("containers") == ["pipelines"])
+    kept = [{name.strip() for name in layer.split("|")} for layer in layers]
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("| floor | holds |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`[a-z.`, ]+`) \| ", table, re.MULTILINE)
+    named = [{name.removesuffix(".py") for name in re.findall(r"`([a-z.]+)`", row)} for row in rows]
+    assert named == kept
+
+
+def test_few_files_lie_at_the_top_of_pipelines() -> None:
+    files = [file.name for file in (ROOT / "pipelines").glob("*.py")]
+    assert len(files) <= 6, f"{files}: a new file belongs into a room"

@@ -115,7 +115,9 @@ class Cohort:
         return Compose([*load, *_instantiate(self.prepare), *more])
 
 
-def gather_cohort(datalist: Path, folder: Path, *, bundle: Path | None = None, section: str = "test") -> Cohort:
+def gather_cohort(
+    datalist: Path, folder: Path, *, bundle: Path | None = None, section: str = "test", box_key: str | None = None
+) -> Cohort:
     """Read and divide a datalist; the preparation follows from the scans, or is a bundle's.
 
     Args:
@@ -123,10 +125,11 @@ def gather_cohort(datalist: Path, folder: Path, *, bundle: Path | None = None, s
         folder: where the division is written down.
         bundle: whose preparation is to be used.
         section: of the labelled cases.
+        box_key: of a box that a test case must have.
 
     Raises:
         InputError: the datalist is missing, or has no such section.
-        CommandError: there are too few healthy scans, or no case to measure on.
+        CommandError: there are too few healthy scans, no case to measure on, or no box of that name.
     """
     from monai.bundle import ConfigParser
 
@@ -137,6 +140,9 @@ def gather_cohort(datalist: Path, folder: Path, *, bundle: Path | None = None, s
     test = list_items(datalist, section)
     if not test:
         msg = f"{datalist}: the section {section!r} is empty; a benchmark measures on labelled cases"
+        raise CommandError(msg)
+    if box_key is not None and not any(box_key in item for item in test):
+        msg = f"{datalist}: no test case has a box {box_key!r}"
         raise CommandError(msg)
     write_datalist(data, folder / "dataset.json")
     prepare = plan_for(data.fingerprint).prepare

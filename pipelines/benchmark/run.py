@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines.benchmark.settings import QUICK, Settings
 from pipelines.machine.files import printable, writable_folder, write_whole
@@ -68,21 +68,10 @@ def benchmark(
         msg = f"{backbone}: there is no such file of backbone weights"
         raise CommandError(msg)
     shared = writable_folder(output / "methods" / "shared")
-    cohort = gather_cohort(datalist, shared, bundle=bundle, section=section)
-    if box_key is not None and not any(box_key in item for item in cohort.test):
-        msg = f"{datalist}: no test case has a box {box_key!r}"
-        raise CommandError(msg)
-    trainer = Trainer(
-        cohort,
-        settings,
-        torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")),
-        shared,
-        seed=seed,
-        bundle=bundle,
-        margin=margin,
-        box_key=box_key,
-        backbone=backbone,
-    )
+    cohort = gather_cohort(datalist, shared, bundle=bundle, section=section, box_key=box_key)
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    options: dict[str, Any] = {"bundle": bundle, "margin": margin, "box_key": box_key, "backbone": backbone}
+    trainer = Trainer(cohort, settings, where, shared, seed=seed, **options)
     results = {name: attempt(name, trainer, output / "methods" / name) for name in names}
     record = _record(trainer, results, source=(datalist, section), output=output, resamples=resamples)
     record.seconds = round(time.perf_counter() - started, 1)

@@ -20,23 +20,31 @@ _SHIPPED = Path(__file__).resolve().parent.parent / "bundles"
 def find_bundle(option: Path | None = None) -> Path:
     """The folder of the bundle to run.
 
-    In this order: the option, the environment variable `HEALTHYTWIN_BUNDLE`, and
-    `bundles/brain_flair_healthy_twin` beside this package.
+    In this order: the option, a folder or the name of an installed bundle; the environment variable
+    `HEALTHYTWIN_BUNDLE`; and `bundles/brain_flair_healthy_twin` beside this package.
 
     Raises:
         CommandError: there is no bundle there.
     """
     if option is not None:
-        folder, told_by = option, "--bundle"
+        folder, told_by = _by_name(option), "--bundle"
     elif variable := os.environ.get(VARIABLE):
         folder, told_by = Path(variable), f"${VARIABLE}"
     else:
         folder, told_by = shipped_bundle(), "the default bundle"
     if not (folder / "configs" / "metadata.json").is_file():
         what = "there is no configs/metadata.json in it" if folder.is_dir() else "there is no such folder"
-        msg = f"{folder}: not a bundle ({told_by}): {what}; name one with --bundle or ${VARIABLE}"
+        names = ", ".join(path.name for path in installed_bundles())
+        msg = f"{folder}: not a bundle ({told_by}): {what}; use a bundle's folder or one of these names: {names}"
         raise CommandError(msg)
     return folder.resolve()
+
+
+def _by_name(option: Path) -> Path:
+    """The folder that an option names, or that of the installed bundle of this name."""
+    if not option.exists() and option.name == str(option):
+        return next((path for path in installed_bundles() if path.name == option.name), option)
+    return option
 
 
 def shipped_bundle() -> Path:

@@ -8,6 +8,7 @@ import typer
 
 from pipelines.cli.commands import COMMANDS, GROUPS
 from pipelines.problems import ExitCode
+from pipelines.terminal.ending import end_process
 
 _PLAIN: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None}
 app = typer.Typer(
@@ -44,8 +45,13 @@ def healthytwin(
 
 
 def main() -> None:
-    """Entry point; raises SystemExit with an `ExitCode`."""
+    """Entry point; ends the process with an `ExitCode`."""
     from data_prep.child import stay_out_of_working_directory
 
     stay_out_of_working_directory()
-    app()
+    code = 0
+    try:
+        app()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(bool(end.code))
+    end_process(code)

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anomaly.bundle import load_calibration
 from pipelines.bundles import find_bundle, load, modalities
 from pipelines.detect.case import examine_all
 from pipelines.detect.cases import gather_cases
+from pipelines.machine.device import check_device
 from pipelines.machine.files import writable_folder, write_whole
 from pipelines.record import RunRecord
 from pipelines.report.result import Result
@@ -47,7 +49,10 @@ def detect(
         BundleError: the bundle is incomplete or its weights are not the calibrated ones.
     """
     started = time.perf_counter()
+    check_device(device)
     root = find_bundle(bundle)
+    if calibration is not None:
+        load_calibration(root, calibration)  # before anything that takes time
     with waiting("looking for images"):
         cases, failures = gather_cases(paths, allow_gaps=allow_gaps, modalities=modalities(root))
     run = RunRecord(command="detect", output=str(output))

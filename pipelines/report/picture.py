@@ -125,7 +125,7 @@ def _names(axes: list[Axes], view: View, chosen: list[int], zoom: float, *, has_
     words = ["image", "healthy twin", "score"] if has_twin else ["image", "score"]
     size = 8 * zoom
     for axis, word in zip(axes, words, strict=True):
-        middle = {"transform": axis.transAxes, "va": "center"}
+        middle: dict[str, Any] = {"transform": axis.transAxes, "va": "center"}
         axis.text(-0.008, 0.5, word, color=_INK, size=size, rotation=90, ha="right", **middle)
         for place in range(len(chosen)):
             for name, x, side in zip(view.edges, (0.02, 0.98), ("left", "right"), strict=True):

@@ -24,7 +24,13 @@ def progress_bar() -> Progress:
 
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[str], None]]:
-    """A progress bar on standard error; call what it gives with the name of each case as it is begun."""
+    """A progress bar on standard error; call what it gives with the name of each case as it is begun.
+
+    Where standard error is no terminal, such as in a log, each case has a line of its own instead.
+    """
+    if not Console(stderr=True).is_terminal:
+        yield _lines(total, what)
+        return
     with progress_bar() as bar:
         task = bar.add_task(what, total=total)
         begun = False
@@ -38,6 +44,18 @@ def progress(total: int, what: str) -> Iterator[Callable[[str], None]]:
         bar.update(task, completed=total, description=what)
 
 
+def _lines(total: int, what: str) -> Callable[[str], None]:
+    """Writes `examining 3 of 12: NAME` for each case, with the seconds since the beginning."""
+    console, started, number = Console(stderr=True, soft_wrap=True), time.monotonic(), 0
+
+    def begin(name: str) -> None:
+        nonlocal number
+        number += 1
+        console.print(f"[{time.monotonic() - started:.0f} s] {what} {number} of {total}: {name}", markup=False)
+
+    return begin
+
+
 def counting(items: Iterable[_Item], what: str) -> Iterator[_Item]:
     """The items, their number shown on standard error while they come."""
     with Console(stderr=True).status(what) as status:
@@ -48,8 +66,11 @@ def counting(items: Iterable[_Item], what: str) -> Iterator[_Item]:
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """A spinner on standard error."""
-    with Console(stderr=True).status(what):
+    """A spinner on standard error; one line where that is no terminal."""
+    console = Console(stderr=True, soft_wrap=True)
+    if not console.is_terminal:
+        console.print(what, markup=False)
+    with console.status(what):
         yield
 
 

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor, nn
 
 SCORE, TWIN, COMPOSITE = "score", "twin", "composite"
-"""What an examination may be told; only the score is required."""
+"""What an examination may be given; only the score is required."""
 
 
 @runtime_checkable

@@ -62,9 +62,9 @@ def stay_out_of_working_directory() -> None:
 
 def _python_path() -> list[str]:
     """What children look for modules in first: the user's own folders, then a checkout that is not installed."""
-    told = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    folders = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     installed = Path(_ROOT).name in ("site-packages", "dist-packages")
-    return told if installed or _ROOT in told else [*told, _ROOT]
+    return folders if installed or _ROOT in folders else [*folders, _ROOT]
 
 
 def _restore(name: str, value: str | None) -> None:

@@ -206,14 +206,14 @@ def bundles() -> Iterator[Check]:
     for root in dict.fromkeys([*([default] if default else []), *installed_bundles()]):
         what = f"bundle {root.name}"
         try:
-            told = bundle_id(root, load_calibration(root))
+            bundle = bundle_id(root, load_calibration(root))
         except BundleError as error:
             mended = "" if (root / WEIGHTS).is_file() else f"copy its model.pt to {root / WEIGHTS}, or train it"
             state: Literal["note", "broken"] = "broken" if root == default else "note"
             yield Check(what=what, state=state, found=str(error), remedy=mended or "restore its files")
         else:
             yield Check(
-                what=what, state="ok", found=f"{told.version}, weights {told.weights_sha256[:12]} as calibrated"
+                what=what, state="ok", found=f"{bundle.version}, weights {bundle.weights_sha256[:12]} as calibrated"
             )
 
 

@@ -1,4 +1,4 @@
-"""Exit codes, and what a user is told when something goes wrong."""
+"""Exit codes, and the errors that a user reads."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def shifts(
         appearances: of the new scans.
     """
     known = {SCORE: calibration.image_scores, **calibration.appearance}
-    new = {name: [told[name] for told in appearances if name in told] for name in calibration.appearance}
+    new = {name: [one[name] for one in appearances if name in one] for name in calibration.appearance}
     new[SCORE] = list(scores)
     return [_shift(name, new[name], healthy) for name, healthy in known.items() if new[name]]
 

@@ -59,6 +59,6 @@ class HealthyScores:
 
     def _appearance(self) -> dict[str, list[float]]:
         """Under every statistic its values, one a case, ascending."""
-        parts = [told for told in self.appearances.values() if all(told)]
+        parts = [rows for rows in self.appearances.values() if all(rows)]
         names = parts[0][0].keys() if parts else ()
         return {name: sorted(float(np.mean([one[name] for one in told])) for told in parts) for name in names}

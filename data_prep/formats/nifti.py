@@ -123,7 +123,7 @@ def _check_sizes(source: Source, raw: Any) -> None:
 
 def _check_agree(source: Source, header: Any, qform: np.ndarray, sform: np.ndarray, *, template: bool) -> None:
     if not np.isfinite(sform).all() or abs(np.linalg.det(sform[:3, :3])) < 1e-12:
-        return  # told by check_affine
+        return  # check_affine says so
     if np.linalg.det(qform[:3, :3]) * np.linalg.det(sform[:3, :3]) < 0:
         raise InputError(str(source), "AFFINE_CONFLICT", f"qform and sform of {source.name} are mirror images")
     if template:

@@ -90,14 +90,14 @@ def _behind(
     points: Mapping[str, Statistics], boots: Mapping[str, Statistics], best: str, name: str
 ) -> dict[str, Difference]:
     """How much better the best method is, in every statistic."""
-    told = {}
+    differences = {}
     for key in HEADINGS:
         sign = -1 if key in _LOW_IS_GOOD else 1
-        told[key] = Difference(
+        differences[key] = Difference(
             value=_number(sign * (points[best][key][0] - points[name][key][0])),
             interval=interval(sign * (boots[best][key] - boots[name][key])),
         )
-    return told
+    return differences
 
 
 def _number(value: float) -> float | None:

@@ -31,7 +31,7 @@ Figures = dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class Scores:
     """What a method says of a volume.
 
     Args:
@@ -45,16 +45,16 @@ class Told:
     places: np.ndarray
 
 
-def ours(method: PatchCore, scans: Sequence[PlantedScan]) -> list[Told]:
+def ours(method: PatchCore, scans: Sequence[PlantedScan]) -> list[Scores]:
     """What our PatchCore says: its map, and the score that all methods of a benchmark have."""
     from anomaly.scoring import image_score
 
-    told = []
+    scored = []
     for one in scans:
         score, body = method.judge(one.maps, one.image)["score"][0, 0].numpy(), one.body
         slices = [image_score(score[..., level], body[..., level]) for level in one.levels]
-        told.append(Told(slices=slices, voxels=score[body], places=method.distances(method.flat(one.maps)).numpy()))
-    return told
+        scored.append(Scores(slices=slices, voxels=score[body], places=method.distances(method.flat(one.maps)).numpy()))
+    return scored
 
 
 def their_model(features: Tensor, *, ratio: float, seed: int) -> Any:
@@ -69,11 +69,11 @@ def their_model(features: Tensor, *, ratio: float, seed: int) -> Any:
     return model
 
 
-def theirs(model: Any, stride: list[int], scans: Sequence[PlantedScan]) -> list[Told]:
+def theirs(model: Any, stride: list[int], scans: Sequence[PlantedScan]) -> list[Scores]:
     """What anomalib's model says by its public methods: nearest neighbours, weighted score of an image, map."""
     from anomaly.networks.shapes import crop_as, pad_to_multiple
 
-    told = []
+    scored = []
     for one in scans:
         slices = one.maps[0].movedim(-1, 0)  # (k, channels, *places): a batch of slices, as it takes them
         embedding = model.reshape_embedding(slices)
@@ -83,8 +83,8 @@ def theirs(model: Any, stride: list[int], scans: Sequence[PlantedScan]) -> list[
         full = model.anomaly_map_generator(maps, pad_to_multiple(one.image, stride).shape[2:4])
         volume = crop_as(full.movedim(0, -1)[None], one.image)[0, 0].numpy()
         places = maps[:, 0].movedim(0, -1).flatten().numpy()
-        told.append(Told(slices=[float(scores[i]) for i in one.levels], voxels=volume[one.body], places=places))
-    return told
+        scored.append(Scores(slices=[float(scores[i]) for i in one.levels], voxels=volume[one.body], places=places))
+    return scored
 
 
 def compare(
@@ -101,16 +101,16 @@ def compare(
     filled.keep(features, seed=seed)
     lent.bank.copy_(model.memory_bank)
     lent.scale.copy_(filled.scale)
-    told = {
+    answers_of = {
         "healthytwin": ours(filled, scans),
         "anomalib": theirs(model, method.stride, scans),
         "healthytwin_on_anomalibs_bank": ours(lent, scans),
     }
     groups = {}
     for group in dict.fromkeys(one.planted for one in scans if one.planted != HEALTHY):
-        figures = {name: aurocs(scans, answers, group) for name, answers in told.items()}
+        figures = {name: aurocs(scans, answers, group) for name, answers in answers_of.items()}
         groups[group] = {**figures, "difference": _difference(figures["healthytwin"], figures["anomalib"])}
-    places = {name: np.concatenate([one.places for one in answers]) for name, answers in told.items()}
+    places = {name: np.concatenate([one.places for one in answers]) for name, answers in answers_of.items()}
     return {
         "ratio": ratio,
         "seed": seed,
@@ -121,7 +121,7 @@ def compare(
     }
 
 
-def aurocs(scans: Sequence[PlantedScan], told: Sequence[Told], group: str) -> Figures:
+def aurocs(scans: Sequence[PlantedScan], scored: Sequence[Scores], group: str) -> Figures:
     """AUROC of slices and of the body's voxels, on the healthy volumes and those of one group.
 
     A slice of a planted volume in which nothing was planted is left out: the encoder sees its neighbours.
@@ -130,7 +130,7 @@ def aurocs(scans: Sequence[PlantedScan], told: Sequence[Told], group: str) -> Fi
 
     slices: list[tuple[bool, float]] = []
     voxels: list[tuple[np.ndarray, np.ndarray]] = []
-    for one, answer in zip(scans, told, strict=True):
+    for one, answer in zip(scans, scored, strict=True):
         if one.planted in (HEALTHY, group):
             ill = [bool(one.truth[..., level].any()) for level in one.levels]
             rows = zip(ill, answer.slices, strict=True)

@@ -97,14 +97,14 @@ def bare(source: Path, target: Path, bundle: Path) -> None:
     from pipelines.reprocess.site import Site
 
     detector, site = load(bundle, device=None), Site()
-    told = {"input": "", "kind": "dicom", "bundle": "", "version": "", "weights": "", "configuration": ""}
+    job = {"input": "", "kind": "dicom", "bundle": "", "version": "", "weights": "", "configuration": ""}
     for case in gather_cases([source], modalities=modalities(bundle))[0]:
         volume = case.volume()
         exam = detector.examine(volume, case=case.name)
         folder = target / case.name
         folder.mkdir(parents=True)
         write_outputs(
-            Task(job=Job(key=case.name, name=case.name, **told), case=case), volume, exam, folder, site.outputs
+            Task(job=Job(key=case.name, name=case.name, **job), case=case), volume, exam, folder, site.outputs
         )
 
 
@@ -192,17 +192,17 @@ def summary(volumes: int, plain: float | None, seconds: float, memory: TreeMemor
     """The peak of memory until each quarter of the jobs and within each; with a plain run, rates and their ratio."""
     quarters = [part * volumes // _PARTS for part in range(_PARTS + 1)]
     within = {str(ends): round(memory.peak(ends, after=begins - 1)) for begins, ends in pairwise(quarters)}
-    told: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "seconds": {"reprocess": round(seconds, 1)},
         "volumes_per_minute": {"reprocess": round(60 * volumes / seconds, 2)},
         "peak_pss_mib": {str(jobs): round(memory.peak(jobs)) for jobs in quarters[1:]},
         "peak_pss_mib_of_quarter": within,
     }
     if plain is not None:
-        told["seconds"]["bare"] = round(plain, 1)
-        told["volumes_per_minute"]["bare"] = round(60 * volumes / plain, 2)
-        told["rate_over_bare"] = round(plain / seconds, 3)
-    return told
+        figures["seconds"]["bare"] = round(plain, 1)
+        figures["volumes_per_minute"]["bare"] = round(60 * volumes / plain, 2)
+        figures["rate_over_bare"] = round(plain / seconds, 3)
+    return figures
 
 
 def _published(archive: Path) -> int:

@@ -103,16 +103,16 @@ def measure_rerun(source: Path, archive: Path, *, bundle: Path, site: Path) -> d
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    told = json.loads(done.stdout) if done.returncode == 0 else {}
-    if done.returncode or told["examined"] or told["jobs"]["done"] != sum(told["jobs"].values()):
+    run = json.loads(done.stdout) if done.returncode == 0 else {}
+    if done.returncode or run["examined"] or run["jobs"]["done"] != sum(run["jobs"].values()):
         msg = f"the second run was not free: exit code {done.returncode}: {(done.stdout + done.stderr)[-500:]}"
         raise RuntimeError(msg)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
         "seconds": round(seconds, 2),
         "processor_seconds": round(processor, 2),
-        "jobs": told["jobs"]["done"],
-        "examined": told["examined"],
+        "jobs": run["jobs"]["done"],
+        "examined": run["examined"],
     }
 
 

@@ -88,7 +88,7 @@ def bench_search(
 
 
 def row_of(settings: Settings, seconds: float, twin: float) -> dict[str, Any]:
-    """What is told of one setting of AnoGAN."""
+    """The row of one setting of AnoGAN."""
     return {
         "setting": settings.name,
         "iterations": settings.iterations,

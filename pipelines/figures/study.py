@@ -199,8 +199,8 @@ def main(
         for row in study(source, output, runs, encoder=encoder, like=like, steps=steps):
             rows.append(row)
             typer.echo("{run}: voxel AP {voxel_ap:.3f}".format(**row), err=True)
-            told = {"provenance": provenance(), "question": question.value, "runs": rows}
-            write_whole(output / f"{question.value}.json", json.dumps(told, indent=2) + "\n")
+            answer = {"provenance": provenance(), "question": question.value, "runs": rows}
+            write_whole(output / f"{question.value}.json", json.dumps(answer, indent=2) + "\n")
     typer.echo(str(output / f"{question.value}.json"))
 
 

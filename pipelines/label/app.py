@@ -97,7 +97,7 @@ class HealthyTwinApp(MONAILabelApp):
         return Batch()
 
     def info(self) -> dict[str, Any]:
-        """What a client is told of the server."""
+        """What the server says of itself."""
         self._offer_trained()
         return super().info()
 
@@ -124,8 +124,8 @@ class HealthyTwinApp(MONAILabelApp):
                     remember(store, image, self.examiner.id, refused=error.code)
                 raise
         if scores:
-            told = {key: result["params"][key] for key in ("score", "p_value", "abnormal")}
-            remember(store, image, self.examiner.id, **told)
+            result_of_image = {key: result["params"][key] for key in ("score", "p_value", "abnormal")}
+            remember(store, image, self.examiner.id, **result_of_image)
         return result
 
     def async_scoring(self, method: str | None, params: dict[str, Any] | None = None) -> Any:

@@ -67,7 +67,7 @@ class Detect(InferTask):
         """
         options = {name: _number(name, request.get(name), usual) for name, usual in self.config().items()}
         volume, exam = self.examiner(study_of(request["image"]))
-        labels, told = self.answer(exam, volume.affine, options)
+        labels, values = self.answer(exam, volume.affine, options)
         data = {
             "result_extension": ".nii.gz",
             "result_dtype": "uint8",
@@ -75,14 +75,14 @@ class Detect(InferTask):
             "pred": MetaTensor(torch.as_tensor(labels), affine=torch.as_tensor(volume.affine)),
         }
         file, _ = Writer(label="pred", nibabel=True)(data)
-        return file, {"label_names": self.labels, **told}
+        return file, {"label_names": self.labels, **values}
 
     def answer(self, exam: Examination, affine: Array, options: dict[str, float]) -> tuple[Array, dict[str, Any]]:
         """Label map `(i, j, k)` uint8 and what is said of it."""
         threshold, smallest = options["threshold"], options["smallest_lesion_ml"]
         mask, lesions = find_lesions(exam.score, affine, threshold=threshold, min_lesion_ml=smallest)
-        told = exam.finding.thresholds.model_copy(update={"voxel": threshold, "min_lesion_ml": smallest})
-        return mask, _told(exam.finding.model_copy(update={"lesions": lesions, "thresholds": told}))
+        thresholds = exam.finding.thresholds.model_copy(update={"voxel": threshold, "min_lesion_ml": smallest})
+        return mask, _values(exam.finding.model_copy(update={"lesions": lesions, "thresholds": thresholds}))
 
 
 class Levels(Detect):
@@ -98,10 +98,10 @@ class Levels(Detect):
 
     def answer(self, exam: Examination, affine: Array, options: dict[str, float]) -> tuple[Array, dict[str, Any]]:
         """Label map `(i, j, k)` uint8 and what is said of it."""
-        return np.digitize(exam.score, self.edges).astype(np.uint8), _told(exam.finding)
+        return np.digitize(exam.score, self.edges).astype(np.uint8), _values(exam.finding)
 
 
-def _told(finding: Any) -> dict[str, Any]:
+def _values(finding: Any) -> dict[str, Any]:
     """A `Finding` for a client: its main figures on top, where scripts look for them."""
     whole = finding.model_dump(mode="json")
     return {**{key: whole[key] for key in ("score", "p_value", "abnormal")}, "finding": whole}

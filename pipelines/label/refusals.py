@@ -1,4 +1,4 @@
-"""What a client of the server is told when a request cannot be served."""
+"""What a client of the server reads when a request cannot be served."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def refusals() -> Iterator[None]:
         known = next((one for one in causes(error) if isinstance(one, InputError | CommandError | BundleError)), None)
         if known is None:
             raise
-        told = f"{known.reason} [{known.code}]" if isinstance(known, InputError) else str(known)
-        raise HTTPException(_UNPROCESSABLE, without_folders(printable(told))) from error
+        sentence = f"{known.reason} [{known.code}]" if isinstance(known, InputError) else str(known)
+        raise HTTPException(_UNPROCESSABLE, without_folders(printable(sentence))) from error

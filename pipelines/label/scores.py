@@ -18,14 +18,14 @@ _log = logging.getLogger(__name__)
 
 def known(datastore: Datastore, image: str, bundle: BundleId) -> dict[str, Any]:
     """What a bundle said of an image; empty where it has not seen it."""
-    told: dict[str, Any] = datastore.get_image_info(image).get(KEY, {})
-    return told if told.get("weights_sha256") == bundle.weights_sha256 else {}
+    kept: dict[str, Any] = datastore.get_image_info(image).get(KEY, {})
+    return kept if kept.get("weights_sha256") == bundle.weights_sha256 else {}
 
 
-def remember(datastore: Datastore, image: str, bundle: BundleId, **told: Any) -> None:
+def remember(datastore: Datastore, image: str, bundle: BundleId, **score: Any) -> None:
     """Keep what a bundle said of an image. Another process may have written since: its changes are taken over first."""
     datastore.refresh()
-    datastore.update_image_info(image, {KEY: {**told, "weights_sha256": bundle.weights_sha256}})
+    datastore.update_image_info(image, {KEY: {**score, "weights_sha256": bundle.weights_sha256}})
 
 
 class Score(ScoringMethod):

@@ -38,8 +38,8 @@ class TrainHealthy(TrainTask):
         """Of each bundle trained here: scans, voxel AP on planted anomalies, and what its calibration promises."""
         stats = {}
         for bundle in trained_bundles(self.folder):
-            told = json.loads((bundle / "training" / "training.json").read_text(encoding="utf-8"))
-            stats[bundle.name] = {key: told[key] for key in ("training", "validation", "voxel_ap", "promise")}
+            trained = json.loads((bundle / "training" / "training.json").read_text(encoding="utf-8"))
+            stats[bundle.name] = {key: trained[key] for key in ("training", "validation", "voxel_ap", "promise")}
         return stats
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:

@@ -103,13 +103,13 @@ class Plan:
         return self.hashes.path_key(self.source.resolve())
 
     def snapshot(self) -> str:
-        """What the source looks like now; "" where that cannot be told without reading it."""
+        """What the source looks like now; "" where that cannot be known without reading it."""
         if not self.source.is_dir() or (self.source / "dataset.json").exists():
             return ""
         rules = self.site.series.model_dump_json()
-        told = [self.model.bundle.model_dump_json(), self.model.configuration, rules, str(self.modalities)]
+        deciding = [self.model.bundle.model_dump_json(), self.model.configuration, rules, str(self.modalities)]
         try:
-            return snapshot([self.source], "\0".join(told))
+            return snapshot([self.source], "\0".join(deciding))
         except OSError:  # a file went while this looked
             self.check_source()
             return ""
@@ -170,7 +170,7 @@ class Plan:
 
     def _job(self, *, name: str, content: str, kind: str) -> Job:
         bundle = self.model.bundle
-        told = {
+        origin = {
             "input": content,
             "volume": name if kind == "dicom" else "",  # a file or series may hold several
             "bundle": bundle.name,
@@ -179,7 +179,7 @@ class Plan:
             "configuration": self.model.configuration,
         }
         return Job(
-            key=hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest(),
+            key=hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest(),
             name=name,
             input=content,
             kind=kind,

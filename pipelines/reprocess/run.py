@@ -241,12 +241,12 @@ def _do(
 ) -> None:
     with progress_bar() as bar:
         line = bar.add_task("reprocessing", total=None)
-        told: Counter[State] = Counter()
+        counts: Counter[State] = Counter()
 
         def on_news(task: Task, state: State) -> None:
-            told[state] += 1
-            words = ", ".join(f"{number} {name.value}" for name, number in told.items())
-            bar.update(line, completed=told.total(), description=f"reprocessing: {words}")
+            counts[state] += 1
+            words = ", ".join(f"{number} {name.value}" for name, number in counts.items())
+            bar.update(line, completed=counts.total(), description=f"reprocessing: {words}")
 
         before = ledger.counts()[State.DONE.value]
         start: Callable[[Settings], AnyWorker] | None = None
@@ -293,8 +293,8 @@ def _rehearse(record: ReprocessRecord, source: Path, archive: Path, model: Model
             state = ledger.states([task.job.key]).get(task.job.key, State.PENDING)
             if task.code and state in (State.PENDING, State.WITHDRAWN):
                 state = State.QUARANTINED
-                told = RefusedRecord(case=task.job.name, key=task.job.key, code=task.code, reason=task.reason)
-                record.quarantined.append(told)
+                refused = RefusedRecord(case=task.job.name, key=task.job.key, code=task.code, reason=task.reason)
+                record.quarantined.append(refused)
             states[state.value] += 1
         record.jobs, record.skipped = dict(states), dict(plan.skipped)
         record.examined = states[State.PENDING.value] + states[State.WITHDRAWN.value]

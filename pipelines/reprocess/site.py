@@ -72,11 +72,11 @@ class Site(_Part):
     @property
     def configuration(self) -> str:
         """SHA-256 of what decides a result: limits, device and ledger do not."""
-        told = {
+        deciding = {
             "allow_gaps": self.series.allow_gaps,
             "outputs": self.outputs.model_dump(mode="json"),
         }
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
 def load_site(path: Path | None) -> Site:
@@ -90,12 +90,12 @@ def load_site(path: Path | None) -> Site:
     import yaml
 
     try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         msg = f"{path}: cannot be read as a site file: {' '.join(str(error).split())}"
         raise CommandError(msg) from error
     try:
-        return Site.model_validate({} if told is None else told)
+        return Site.model_validate({} if settings is None else settings)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors()]
         msg = f"{path}: {'; '.join(faults)}"

@@ -156,8 +156,8 @@ def pretrain(
         refused=refused,
         sha256=sha256_of(output),
     )
-    told = {"provenance": provenance(), **record.model_dump()}
-    write_whole(Path(f"{output}.json"), json.dumps(told, indent=2) + "\n")
+    document = {"provenance": provenance(), **record.model_dump()}
+    write_whole(Path(f"{output}.json"), json.dumps(document, indent=2) + "\n")
     return record
 
 
@@ -190,7 +190,7 @@ class _Batches:
 
 
 def _gather(sources: Sequence[Path], refused: list[CaseRecord]) -> Iterator[_Source]:
-    """Read every volume once; the bad ones are told."""
+    """Read every volume once; the bad ones are listed."""
     from data_prep import list_cases, read_volume, take_fingerprint
     from data_prep.cases.datalist import datalist_at
 

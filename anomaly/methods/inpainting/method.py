@@ -66,8 +66,8 @@ class SemanticInpainting(SinglePass):
 
     def explain(self, image: Tensor) -> dict[str, Tensor]:
         """`score` M, `twin` G(z) and `composite` `(1 - M) y + M G(z)`, each `(B, 1, *spatial)` in [0, 1]."""
-        told = self.tiles(image, lambda patches: torch.cat(self.search_mask(patches), dim=1), channels=2)
-        mask, twin = told[:, :1], told[:, 1:]
+        both = self.tiles(image, lambda patches: torch.cat(self.search_mask(patches), dim=1), channels=2)
+        mask, twin = both[:, :1], both[:, 1:]
         return {"score": mask, "twin": twin, "composite": (1 - mask) * image + mask * twin}
 
     def search_mask(self, patches: Tensor) -> tuple[Tensor, Tensor]:

@@ -45,7 +45,7 @@ class DriftRecord(BaseModel):
     level: float = LEVEL
     shifts: list[ShiftRecord] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list, description="the scans have moved")
-    notes: list[str] = Field(default_factory=list, description="what cannot be told, and why")
+    notes: list[str] = Field(default_factory=list, description="what cannot be said, and why")
 
 
 def keep(archive: Path, model: Model) -> None:

@@ -35,22 +35,22 @@ def open_ledger(archive: Path, site: Path | None) -> Ledger:
 def progress(archive: Path, *, site: Path | None = None) -> tuple[dict[str, int], list[Row]]:
     """Counts by state, and the jobs that are being worked on: all that changes from second to second."""
     ledger = open_ledger(archive, site)
-    told = ledger.counts(), ledger.rows(State.RUNNING)
+    found = ledger.counts(), ledger.rows(State.RUNNING)
     ledger.close()
-    return told
+    return found
 
 
 def status(archive: Path, *, site: Path | None = None) -> dict[str, Any]:
     """Counts by state, the jobs that are being worked on, and `drift` of what the last configuration has done."""
     ledger = open_ledger(archive, site)
     running = [_named(row, "case", "key", "attempts", "owner", "changed") for row in ledger.rows(State.RUNNING)]
-    told = {"archive": str(archive), "jobs": ledger.counts(), "running": running}
+    found = {"archive": str(archive), "jobs": ledger.counts(), "running": running}
     done = ledger.rows(State.DONE)
     ledger.close()
     configuration = latest(done)
     if calibration := kept(archive, configuration):
-        told["drift"] = drift(calibration, done, configuration).model_dump()
-    return told
+        found["drift"] = drift(calibration, done, configuration).model_dump()
+    return found
 
 
 def quarantined(archive: Path, *, site: Path | None = None) -> list[Row]:

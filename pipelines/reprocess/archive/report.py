@@ -119,9 +119,9 @@ def _reasons(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Quarantined cases by code, the most frequent first."""
     by_code: dict[str, dict[str, Any]] = {}
     for row in rows:
-        told = {"code": row["code"], "reason": row["reason"], "remedy": remedy(row["code"]), "cases": []}
-        by_code.setdefault(row["code"], told)["cases"].append(row["name"])
-    return sorted(by_code.values(), key=lambda told: -len(told["cases"]))
+        reason = {"code": row["code"], "reason": row["reason"], "remedy": remedy(row["code"]), "cases": []}
+        by_code.setdefault(row["code"], reason)["cases"].append(row["name"])
+    return sorted(by_code.values(), key=lambda row: -len(row["cases"]))
 
 
 def _chart(scores: Sequence[float], calibration: Calibration) -> bytes:

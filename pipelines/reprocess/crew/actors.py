@@ -33,7 +33,7 @@ class Actor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._told: Queue[Outcome | Exception] = Queue()
+        self._outcomes: Queue[Outcome | Exception] = Queue()
 
     def load(self) -> str:
         """Open the ledger and load the model; who holds this actor's leases."""
@@ -45,7 +45,7 @@ class Actor:
         quietly(settings)
         use_threads(settings.threads)
         worker = make_worker(settings, lambda _: None)
-        self._overlap = Overlap(worker, self._told.put)
+        self._overlap = Overlap(worker, self._outcomes.put)
         threading.Thread(target=self._run, daemon=True).start()
         return worker.owner
 
@@ -59,21 +59,21 @@ class Actor:
 
     def hear(self) -> list[Outcome]:
         """What became of tasks since this was asked last, after a short time for there to be anything."""
-        told: list[Outcome] = []
+        outcomes: list[Outcome] = []
         try:
             while True:
-                said = self._told.get(timeout=0 if told else _PATIENCE)
+                said = self._outcomes.get(timeout=0 if outcomes else _PATIENCE)
                 if isinstance(said, Exception):
                     raise said
-                told.append(said)
+                outcomes.append(said)
         except Empty:
-            return told
+            return outcomes
 
     def _run(self) -> None:
         try:
             self._overlap.run()
         except Exception as error:
-            self._told.put(error)
+            self._outcomes.put(error)
 
 
 class RayWorker(AnyWorker):
@@ -112,7 +112,7 @@ class RayWorker(AnyWorker):
             return []
         asked, self._asked = self._asked, None
         try:
-            told = ray.get(asked)
+            answer = ray.get(asked)
         except ray.exceptions.RayTaskError as error:
             return [(ERROR, _said(error))]
         except ray.exceptions.RayActorError:
@@ -120,8 +120,8 @@ class RayWorker(AnyWorker):
             return []
         self._asked = self.actor.hear.remote()
         if self.ready:
-            return [(OUTCOME, outcome) for outcome in told]
-        self.owner = told
+            return [(OUTCOME, outcome) for outcome in answer]
+        self.owner = answer
         return [(READY, "")]
 
     @property
@@ -195,7 +195,7 @@ def _job_config() -> Any:
 
 
 def _check_loopback(ray: Any, address: str | None) -> None:
-    """Raise `CommandError` where Ray was imported before it could be told to stay on this machine."""
+    """Raise `CommandError` where Ray was imported before it could be made to stay on this machine."""
     host = ray.nodes()[0]["NodeManagerAddress"]
     if not address and not host.startswith("127."):
         msg = f"Ray listens at {host} and not on loopback; start the run in a process that has not imported Ray before"

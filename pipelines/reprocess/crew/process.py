@@ -254,13 +254,13 @@ class WorkerProcess(AnyWorker):
 
     def messages(self) -> list[tuple[str, Any]]:
         """All that it has said and nobody has read."""
-        told: list[tuple[str, Any]] = []
+        messages: list[tuple[str, Any]] = []
         try:
             while self.connection.poll():
-                told.append(self.connection.recv())
+                messages.append(self.connection.recv())
         except (EOFError, OSError):
             pass
-        return told
+        return messages
 
     @property
     def dead(self) -> bool:

@@ -123,8 +123,8 @@ def snapshot(paths: Iterable[Path], context: str) -> str:
 
     total = 0
     for source in walk_all(paths):
-        told = str(source) if isinstance(source, Exception) else f"{source}\0{stamp(source)}"
-        total += int.from_bytes(hashlib.sha256(os.fsencode(told)).digest(), "big")
+        entry = str(source) if isinstance(source, Exception) else f"{source}\0{stamp(source)}"
+        total += int.from_bytes(hashlib.sha256(os.fsencode(entry)).digest(), "big")
     return hashlib.sha256(f"{total:x}\0{context}".encode()).hexdigest()
 
 
@@ -157,7 +157,7 @@ def _header(instance: Instance) -> bytes:
     """What a header says of its image, but for where the pixels begin and how the header itself is encoded."""
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-    told = {field.name: getattr(instance, field.name) for field in fields(instance)}
-    plain = told.pop("syntax") in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
-    del told["source"], told["pixels"]
-    return repr([*told.values(), "" if plain else instance.syntax]).encode()
+    elements = {field.name: getattr(instance, field.name) for field in fields(instance)}
+    plain = elements.pop("syntax") in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+    del elements["source"], elements["pixels"]
+    return repr([*elements.values(), "" if plain else instance.syntax]).encode()

@@ -88,7 +88,7 @@ class Ledger:
         self.one_machine = url.startswith("sqlite")  # WAL does not work over a network
         try:
             engine = connect(url, wait=wait)
-            with told():
+            with explained():
                 self._reader, self._writer = engine, engine.execution_options(write=True)
                 check(url, engine)
                 with self.write(alone=True) as connection:
@@ -113,7 +113,7 @@ class Ledger:
         Args:
             alone: no other transaction of this kind at the same time, as it always is in SQLite.
         """
-        with told(), self._writer.begin() as connection:
+        with explained(), self._writer.begin() as connection:
             if alone and connection.dialect.name == "postgresql":
                 connection.execute(select(func.pg_advisory_xact_lock(_ALONE)))
             yield connection
@@ -121,7 +121,7 @@ class Ledger:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads."""
-        with told(), self._reader.begin() as connection:
+        with explained(), self._reader.begin() as connection:
             yield connection
 
     def setting(self, name: str, default: Callable[[], str] | None = None) -> str:
@@ -327,7 +327,7 @@ class Ledger:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def explained() -> Iterator[None]:
     """Say in words what keeps a ledger from being read or written."""
     try:
         yield

@@ -58,8 +58,8 @@ def test_slices_beside_an_anomaly_are_not_ranked_and_seeds_are_averaged():
     healthy = peer.PlantedScan(planted="healthy", image=body, truth=truth, maps=body)
     planted = peer.PlantedScan(planted="a", image=body, truth=ill, maps=body)
     scores = np.arange(8.0) / 8
-    told = [peer.Told(slices=[0.2, 0.4], voxels=scores, places=scores)]
-    told.append(peer.Told(slices=[0.3, 0.0], voxels=scores, places=scores))  # the second slice would be the lowest
+    told = [peer.Scores(slices=[0.2, 0.4], voxels=scores, places=scores)]
+    told.append(peer.Scores(slices=[0.3, 0.0], voxels=scores, places=scores))  # the second slice would be the lowest
     assert peer.aurocs([healthy, planted], told, "a")["slice_auroc"] == 0.5
     runs = []
     for seed, ours in enumerate((0.6, 0.8)):

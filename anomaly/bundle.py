@@ -46,6 +46,32 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def bundle_sha256(root: str | Path) -> str:
+    """SHA-256 of a bundle as a whole, in hex: of every file's path and content, in the order of the paths.
+
+    In the bundle's folder, where no file is a link, this gives the same:
+    `find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum`.
+
+    Raises:
+        BundleError: a folder in it is a link, or what is in it is neither file nor folder, or cannot be read.
+    """
+    root = Path(root)
+    lines = []
+    try:
+        for path in root.rglob("*"):
+            if path.is_dir() and not path.is_symlink():
+                continue
+            if not path.is_file():
+                msg = f"{path}: neither a file nor a folder; a bundle that is pinned holds nothing else"
+                raise BundleError(msg)
+            name = os.fsencode(path.relative_to(root).as_posix())
+            lines.append((name, sha256_of(path).encode() + b"  " + name + b"\n"))
+    except OSError as error:
+        msg = f"{root}: cannot be read: {error.strerror or error}"
+        raise BundleError(msg) from error
+    return hashlib.sha256(b"".join(line for _, line in sorted(lines))).hexdigest()
+
+
 def load_metadata(root: str | Path) -> dict[str, Any]:
     """`configs/metadata.json` of the bundle at `root`.
 
@@ -107,7 +133,11 @@ def load_calibration(root: str | Path, path: str | Path | None = None) -> Calibr
 def bundle_id(root: str | Path, calibration: Calibration) -> BundleId:
     """Name, version and weights of the bundle at `root`."""
     metadata = load_metadata(root)
-    return BundleId(name=metadata["name"], version=metadata["version"], weights_sha256=calibration.weights_sha256)
+    try:
+        return BundleId(name=metadata["name"], version=metadata["version"], weights_sha256=calibration.weights_sha256)
+    except ValueError as error:
+        msg = f"{Path(root) / METADATA}: name and version are not texts"
+        raise BundleError(msg) from error
 
 
 def export_weights(checkpoint: str | Path, path: str | Path) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from torch import nn
 from anomaly.bundle import WEIGHTS, BundleError, bundle_id, load_calibration
 from anomaly.engines.examination import Maps, examine_prepared
 from anomaly.engines.regrid import to_source
-from anomaly.engines.shortage import SMALL_SLABS
+from anomaly.engines.shortage import SMALL_SLABS, is_shortage
 from anomaly.finding import Finding
 from anomaly.method import COMPOSITE
 from anomaly.scoring.assess import Examination, Subject, assess
@@ -54,12 +55,13 @@ class Detector:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.calibration = load_calibration(self.root, calibration)
         self.bundle = bundle_id(self.root, self.calibration)
-        parser = _parse(self.root, self.device)
-        self.network: nn.Module = parser.get_parsed_content("network")
+        with _naming(self.root / "configs" / "inference.yaml"):
+            parser = _parse(self.root, self.device)
+            self.network: nn.Module = parser.get_parsed_content("network")
+            self.inferer = parser.get_parsed_content("inferer")
+            self._prepare = Compose(parser.get_parsed_content("prepare"))
         _load_weights(self.network, self.root / WEIGHTS)
         self.network.eval()
-        self.inferer = parser.get_parsed_content("inferer")
-        self._prepare = Compose(parser.get_parsed_content("prepare"))
 
     def __call__(self, volume: VolumeLike, *, case: str = "") -> Finding:
         """The `Finding` of a volume."""
@@ -181,10 +183,27 @@ def _parse(root: Path, device: torch.device) -> ConfigParser:
     return parser
 
 
+@contextmanager
+def _naming(config: Path) -> Iterator[None]:
+    """Whatever a bundle's config makes go wrong is told with its name: it is the bundle's fault."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, BundleError) or is_shortage(error):
+            raise
+        cause = error
+        while cause.__cause__ is not None and isinstance(cause.__cause__, Exception):
+            cause = cause.__cause__  # MONAI wraps what a config's target raises
+        msg = f"{config}: cannot be built: {type(cause).__name__}: {' '.join(str(cause).split())[:300]}"
+        raise BundleError(msg) from error
+
+
 def _load_weights(network: nn.Module, path: Path) -> None:
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, ValueError, KeyError) as error:
+    except Exception as error:  # a file that is no checkpoint, or a pickle of anything else, fails in many ways
+        if is_shortage(error):
+            raise
         msg = f"{path}: not the weights of this bundle's network: {' '.join(str(error).split())[:300]}"
         raise BundleError(msg) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,33 @@ def _by_name(option: Path) -> Path:
     if not option.exists() and option.name == str(option):
         return next((path for path in installed_bundles() if path.name == option.name), option)
     return option
+
+
+def pinned(option: Path | None, sha256: str | None) -> Path | None:
+    """The bundle that an option names, once it is seen to be the one that is meant, before anything of it is loaded.
+
+    Args:
+        option: of `find_bundle`.
+        sha256: of all its files, as `anomaly.bundle.bundle_sha256` gives it; None: any bundle will do.
+
+    Raises:
+        CommandError: it is another one.
+    """
+    if sha256 is None:
+        return option
+    root = find_bundle(option)
+    check_trusted(root, [sha256])
+    return root
+
+
+def check_trusted(root: Path, trusted: Sequence[str]) -> None:
+    """Raise `CommandError` where the bundle at `root` is none of those that are trusted, by their SHA-256."""
+    from anomaly.bundle import bundle_sha256
+
+    found = bundle_sha256(root)
+    if found not in {one.strip().lower() for one in trusted}:
+        msg = f"{root}: not trusted: the SHA-256 of its files is {found}, which is none of those that are asked for"
+        raise CommandError(msg)
 
 
 def shipped_bundle() -> Path:

@@ -196,7 +196,7 @@ def folders() -> Iterator[Check]:
 
 def bundles() -> Iterator[Check]:
     """Is the default bundle there, and does every bundle have the weights that it was calibrated with?"""
-    from anomaly.bundle import WEIGHTS, BundleError, bundle_id, load_calibration
+    from anomaly.bundle import WEIGHTS, BundleError, bundle_id, bundle_sha256, load_calibration
 
     default: Path | None = None
     try:
@@ -212,9 +212,8 @@ def bundles() -> Iterator[Check]:
             state: Literal["note", "broken"] = "broken" if root == default else "note"
             yield Check(what=what, state=state, found=str(error), remedy=mended or "restore its files")
         else:
-            yield Check(
-                what=what, state="ok", found=f"{bundle.version}, weights {bundle.weights_sha256[:12]} as calibrated"
-            )
+            weights = f"{bundle.version}, weights {bundle.weights_sha256[:12]} as calibrated"
+            yield Check(what=what, state="ok", found=f"{weights}; SHA-256 of all its files {bundle_sha256(root)}")
 
 
 def _version(package: str) -> str | None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from anomaly.files import atomically
 
 if TYPE_CHECKING:
     from anomaly.metrics.histogram import ScoreHistogram
+
+
+_Sorted = TypeVar("_Sorted", list[float], dict[str, list[float]])
 
 
 class Calibration(BaseModel):
@@ -23,12 +27,14 @@ class Calibration(BaseModel):
     `1 / (n + 1)`: nine promise 10 %, nineteen 5 %.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     weights_sha256: str
     voxel_threshold: float = Field(ge=0, le=1)
     voxel_false_positive_rate: float = Field(gt=0, lt=1, description="part of healthy body voxels at the threshold")
-    image_scores: list[float] = Field(min_length=1, description="of the healthy cases, ascending")
+    image_scores: list[Annotated[float, Field(ge=0, le=1)]] = Field(
+        min_length=1, description="of the healthy cases, ascending"
+    )
     alpha: float = Field(gt=0, lt=1)
     min_lesion_ml: float = Field(ge=0)
     cases: list[str]
@@ -36,6 +42,15 @@ class Calibration(BaseModel):
         default_factory=dict, description="of the healthy cases, ascending; see `anomaly.scoring.appearance`"
     )
     provenance: dict[str, str] = Field(default_factory=dict, description="who made it, when, and for which bundle")
+
+    @field_validator("image_scores", "appearance")
+    @classmethod
+    def _ascending(cls, value: _Sorted) -> _Sorted:
+        for numbers in value.values() if isinstance(value, dict) else [value]:
+            if any(before > after for before, after in pairwise(numbers)):
+                msg = "must ascend"
+                raise ValueError(msg)
+        return value
 
     @property
     def deciding(self) -> str:

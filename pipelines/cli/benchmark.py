@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug, Device, Json, Output, names
+from pipelines.cli.options import BundleSha256, Debug, Device, Json, Output, names
 from pipelines.cli.tell import tell
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def benchmark(
         Path | None,
         typer.Option(metavar="DIR", help="Take HealthyTwin from this bundle, and its preparation for all methods."),
     ] = None,
+    bundle_sha256: BundleSha256 = None,
     margin: Annotated[
         float, typer.Option(min=0, metavar="MM", help="Leave out so much below the surface, for all: 12 for a skull.")
     ] = 0.0,
@@ -55,7 +56,7 @@ def benchmark(
     ):
         from pipelines.benchmark.run import benchmark as run_benchmark
         from pipelines.benchmark.settings import FULL, QUICK
-        from pipelines.bundles import find_bundle
+        from pipelines.bundles import find_bundle, pinned
 
         record = run_benchmark(
             datalist,
@@ -64,7 +65,7 @@ def benchmark(
             settings=QUICK if quick else FULL,
             device=device,
             seed=seed,
-            bundle=None if bundle is None else find_bundle(bundle),
+            bundle=None if bundle is None else find_bundle(pinned(bundle, bundle_sha256)),
             margin=margin,
             box_key=box,
             backbone=backbone,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import AllowGaps, Debug, Device, Json, output
+from pipelines.cli.options import AllowGaps, BundleSha256, Debug, Device, Json, output
 from pipelines.cli.tell import tell
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def calibrate(
             metavar="DIR", help="Bundle to calibrate. [default: $HEALTHYTWIN_BUNDLE or the one that is shipped]"
         ),
     ] = None,
+    bundle_sha256: BundleSha256 = None,
     section: Annotated[str, typer.Option(help="Section of the datalist.")] = "validation",
     alpha: Annotated[
         float | None,
@@ -38,10 +39,17 @@ def calibrate(
 ) -> None:
     """Set the site's own thresholds for a bundle from its healthy scans; nothing is trained."""
     with guarded(as_json=as_json, debug=debug):
+        from pipelines.bundles import pinned
         from pipelines.evaluate.calibrate import calibrate as run_calibrate
 
         run = run_calibrate(
-            source, output, bundle=bundle, section=section, alpha=alpha, device=device, allow_gaps=allow_gaps
+            source,
+            output,
+            bundle=pinned(bundle, bundle_sha256),
+            section=section,
+            alpha=alpha,
+            device=device,
+            allow_gaps=allow_gaps,
         )
     tell(run, as_json, _show)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import AllowGaps, Bundle, Debug, Device, Json, Output, SiteCalibration
+from pipelines.cli.options import AllowGaps, Bundle, BundleSha256, Debug, Device, Json, Output, SiteCalibration
 from pipelines.cli.tell import tell
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def detect(
     ],
     output: Output,
     bundle: Bundle = None,
+    bundle_sha256: BundleSha256 = None,
     device: Device = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Draw the cases into report.html.")] = True,
     allow_gaps: AllowGaps = False,
@@ -34,12 +35,13 @@ def detect(
 ) -> None:
     """Find what is abnormal: DICOM or NIfTI in; masks, score maps, findings and a report out."""
     with guarded(as_json=as_json, debug=debug):
+        from pipelines.bundles import pinned
         from pipelines.detect.run import detect as run_detect
 
         run = run_detect(
             paths,
             output,
-            bundle=bundle,
+            bundle=pinned(bundle, bundle_sha256),
             device=device,
             report=report,
             allow_gaps=allow_gaps,

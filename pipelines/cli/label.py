@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Bundle, Debug, Device
+from pipelines.cli.options import Bundle, BundleSha256, Debug, Device
 
 
 def label(
@@ -15,6 +15,7 @@ def label(
         str | None, typer.Option(metavar="DIR|URL", help="Folder of NIfTI or NRRD files, or a DICOMweb address.")
     ] = None,
     bundle: Bundle = None,
+    bundle_sha256: BundleSha256 = None,
     device: Device = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all interfaces.")] = "127.0.0.1",
     allow_host: Annotated[
@@ -29,6 +30,7 @@ def label(
 ) -> None:
     """Serve studies to 3D Slicer and OHIF through MONAI Label, until Ctrl-C."""
     with guarded(debug=debug):
+        from pipelines.bundles import pinned
         from pipelines.label.server import app_folder, serve
         from pipelines.problems import CommandError
 
@@ -38,7 +40,14 @@ def label(
             msg = "name the studies: healthytwin label --studies DIR"
             raise CommandError(msg)
         else:
-            code = serve(studies, bundle=bundle, device=device, host=host, port=port, names=allow_host or ())
+            code = serve(
+                studies,
+                bundle=pinned(bundle, bundle_sha256),
+                device=device,
+                host=host,
+                port=port,
+                names=allow_host or (),
+            )
     if print_app:
         typer.echo(folder)
         return

@@ -25,6 +25,15 @@ Bundle = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="The bundle to run. [default: $HEALTHYTWIN_BUNDLE or the one that is shipped]"),
 ]
+BundleSha256 = Annotated[
+    str | None,
+    typer.Option(
+        "--bundle-sha256",
+        metavar="SHA256",
+        envvar="HEALTHYTWIN_BUNDLE_SHA256",
+        help="Take the bundle only if all its files together have this SHA-256; `doctor` tells it.",
+    ),
+]
 AllowGaps = Annotated[
     bool,
     typer.Option("--allow-gaps", help="Take DICOM volumes with slices missing, fill the gaps in, and say so."),

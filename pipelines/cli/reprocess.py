@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Bundle, Debug, Json, SiteFile, output
+from pipelines.cli.options import Bundle, BundleSha256, Debug, Json, SiteFile, output
 from pipelines.cli.tell import tell
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def reprocess(
     ],
     output: Annotated[Path, output("ARCHIVE", "Folder for results and ledger.")],
     bundle: Bundle = None,
+    bundle_sha256: BundleSha256 = None,
     site: SiteFile = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Worker processes. [default: one for two cores, at least one]")
@@ -43,6 +44,7 @@ def reprocess(
     with guarded(
         as_json=as_json, debug=debug, when_stopped=lambda: "Finished cases are kept; run the same command to continue."
     ):
+        from pipelines.bundles import pinned
         from pipelines.cli.options import one_of
         from pipelines.reprocess.run import ENGINES
         from pipelines.reprocess.run import reprocess as run_reprocess
@@ -50,7 +52,7 @@ def reprocess(
         run = run_reprocess(
             source,
             output,
-            bundle=bundle,
+            bundle=pinned(bundle, bundle_sha256),
             site=site,
             workers=workers,
             dry_run=dry_run,

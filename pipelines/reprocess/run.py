@@ -16,7 +16,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.bundles import find_bundle, modalities
+from pipelines.bundles import check_trusted, find_bundle, modalities
 from pipelines.machine.files import writable_folder
 from pipelines.pacs.fetch import SPOOL, fetch, is_web
 from pipelines.problems import CommandError, ExitCode
@@ -138,7 +138,10 @@ def reprocess(
     place = archive / SPOOL if web else Path(source)
     if not web:
         _check_place(place, archive)
-    model = Model.of(find_bundle(bundle), rules)
+    root = find_bundle(bundle)
+    if rules.trusted_bundles is not None:
+        check_trusted(root, rules.trusted_bundles)
+    model = Model.of(root, rules)
     record = ReprocessRecord(archive=str(archive), dry_run=dry_run, bundle=model.bundle.model_dump())
     with warnings.catch_warnings():
         if not debug:
@@ -150,9 +153,9 @@ def reprocess(
         else:
             count = workers or max(1, (os.cpu_count() or 1) // 2)
             threads = max(1, (os.cpu_count() or 1) // count)
-            root = None if web else Root.of(place)
+            there = None if web else Root.of(place)
             settings = Settings(
-                archive=archive, bundle=model.root, site=rules, threads=threads, debug=debug, source=root
+                archive=archive, bundle=model.root, site=rules, threads=threads, debug=debug, source=there
             )
             _work(record, place, model, settings, Crew(count=count, target=target, engine=engine))
     record.seconds = round(time.perf_counter() - started, 3)

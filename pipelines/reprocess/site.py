@@ -16,6 +16,9 @@ from pipelines.problems import CommandError
 Modality = Literal["MR", "CT", "PT"]
 
 
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -66,6 +69,9 @@ class Site(_Part):
     limits: Limits = Limits()
     send: SendRules | None = Field(default=None, description="null: nothing is sent")
     device: str | None = Field(default=None, description="cpu, cuda, cuda:1; null: cuda where there is one")
+    trusted_bundles: list[Sha256] | None = Field(
+        default=None, description="SHA-256 of bundles as a whole, as `healthytwin doctor` tells them; null: any"
+    )
     calibration: Path | None = Field(default=None, description="of the site; null: the bundle's own")
     ledger: str | None = Field(default=None, description="SQLAlchemy URL; null: ledger.sqlite in the archive")
 

@@ -78,7 +78,7 @@ def load_medicalnet(encoder: nn.Module, source: str | Path) -> list[str]:
         raise FileNotFoundError(msg)
     state = _unwrap(torch.load(path, map_location="cpu", weights_only=True), path)
     target = encoder.state_dict()
-    state = {key: _fit(value, target[key]) if key in target else value for key, value in state.items()}
+    state = flattened(state, target)
     wrong = [key for key in state if key not in target or state[key].shape != target[key].shape]
     missing = [key for key in target if key not in state and not key.endswith("num_batches_tracked")]
     if wrong or missing:
@@ -132,6 +132,18 @@ def _unwrap(checkpoint: object, path: Path) -> dict[str, Tensor]:
         raise ValueError(msg)
     flat = {key.removeprefix("module."): value for key, value in state.items()}
     return {key: value for key, value in flat.items() if not key.startswith(_FOREIGN_HEADS)}
+
+
+def flattened(state: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a 3-D network for one of two dimensions; those that fit stay as they are.
+
+    Kernels are summed along the slices: inside a volume that is the same on every slice, both networks answer alike.
+
+    Args:
+        state: of the network that was trained.
+        target: state dict of the network that is to go on.
+    """
+    return {key: _fit(value, target[key]) if key in target else value for key, value in state.items()}
 
 
 def _fit(value: Tensor, target: Tensor) -> Tensor:

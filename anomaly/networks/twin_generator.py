@@ -85,16 +85,23 @@ class TwinGenerator(nn.Module):
         """Run both heads.
 
         Args:
-            image: `(B, 1, *spatial)` in [0, 1]; any size, padded inside to what the encoder needs.
+            image: `(B, 1, *spatial)` in [0, 1]; any size, padded inside to what the encoder needs. A network of two
+                dimensions also takes `(B, 1, i, j, 1)`, volumes of one slice.
 
         Returns:
-            Residual R and mask logit, both `(B, 1, *spatial)`.
+            Residual R and mask logit, both of the image's shape.
         """
         residual, logit, _ = self.decode(image)
         return residual, logit
 
     def decode(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What `forward` answers, and the decoder's last features, `(B, C, *spatial)`, for other heads."""
+        if self.spatial_dims == 2 and image.dim() == 5:
+            residual, logit, x = self._decode(image.squeeze(-1))
+            return residual.unsqueeze(-1), logit.unsqueeze(-1), x.unsqueeze(-1)
+        return self._decode(image)
+
+    def _decode(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         padded = self._pad(image)
         x = self._normalise(padded)
         features = [self.stem(x)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from anomaly.networks.medicalnet import load_medicalnet
+from anomaly.networks.medicalnet import flattened, load_medicalnet
 from anomaly.networks.twin_generator import TwinGenerator
 
 _EVIDENCE = ("generator.distance.", "generator.evidence.")
@@ -26,7 +26,8 @@ class HealthyTwin(nn.Module):
         decoder_channels: see `TwinGenerator`.
         slice_stride: see `medicalnet_encoder`.
         encoder_weights: a MedicalNet checkpoint, or `hub:owner/repository/file`; None starts from scratch.
-        weights: a state dict of the whole network to go on from; None: nothing but what `encoder_weights` gives.
+        weights: a state dict of the whole network to go on from; None: nothing but what `encoder_weights` gives. A
+            network of two dimensions takes one of three: its kernels are summed along the slices, as in `flattened`.
         evidence: see `TwinGenerator`. The frozen encoder is the one that training begins with, from
             `encoder_weights` or `weights`.
         dilated: see `medicalnet_encoder`.
@@ -68,7 +69,7 @@ class HealthyTwin(nn.Module):
 
     def _go_on_from(self, path: str) -> None:
         """Load a state dict; one of a network without evidence gives its encoder to the frozen one."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = flattened(torch.load(path, map_location="cpu", weights_only=True), self.state_dict())
         missing, unexpected = self.load_state_dict(state, strict=False)
         foreign = [name for name in missing if not name.startswith(_EVIDENCE)]
         if foreign or unexpected:

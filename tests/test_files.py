@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from documents import ROOT
 
 import anomaly.files
 import data_prep.files
@@ -72,6 +74,35 @@ def test_a_long_name_has_room_for_its_partial(atomically: Atomically, tmp_path: 
     with atomically(place) as partial:
         partial.write_text("new")
     assert place.read_text() == "new"
+
+
+WRITERS = ("nib.save(", "torch.save(", "np.savez_compressed(")
+METHODS = (".write_text(", ".write_bytes(", ".savefig(", ".save_as(")
+HIDDEN = {"partial", "partial_file", "stream", "raw"}  # a partial, or memory
+APART = (  # what makes a folder beside its place and renames it as a whole; figures of the documents
+    "pipelines/reprocess/archive",
+    "pipelines/pacs",
+    "pipelines/figures",
+    "pipelines/doctor.py",
+)
+
+
+def calls() -> Iterator[tuple[str, ast.Call]]:
+    """Every call that writes to a file."""
+    for package in ("anomaly", "data_prep", "pipelines"):
+        for file in sorted((ROOT / package).rglob("*.py")):
+            place = file.relative_to(ROOT).as_posix()
+            for node in ast.walk(ast.parse(file.read_text())):
+                text = ast.unparse(node) if isinstance(node, ast.Call) else ""
+                own = text.partition("(")[0] + "("
+                if isinstance(node, ast.Call) and (own in WRITERS or own.endswith(METHODS)):
+                    yield f"{place}:{node.lineno}: {text}", node
+
+
+def test_every_file_is_written_in_this_way() -> None:
+    found = {text: {name.id for name in ast.walk(call) if isinstance(name, ast.Name)} for text, call in calls()}
+    assert len(found) > 20
+    assert [text for text, names in found.items() if not names & HIDDEN and not text.startswith(APART)] == []
 
 
 def test_the_three_are_one() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from monai.data import Dataset
 
-from data_prep.errors import InputError
+from data_prep.errors import InputError, without_folders
 
 _logger = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ class CheckedDataset(Dataset):
                 raise
         except InputError as error:
             cause = error
-        _logger.warning("left out: %s", cause)
-        case = str(self.data[index].get("case", index))
-        return {"case": case, "failure": cause.reason, "code": cause.code}
+        case, why = str(self.data[index].get("case", index)), without_folders(cause.reason, cause.path)
+        _logger.warning("left out: %s: %s [%s]", case, why, cause.code)
+        return {"case": case, "failure": why, "code": cause.code}
 
 
 def _input_error(error: BaseException | None) -> InputError | None:

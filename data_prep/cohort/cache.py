@@ -54,7 +54,7 @@ class Cache:
     def note(self, key: str, facts: dict[str, Any]) -> None:
         """Keep facts about a result; written last, it says that the result is whole."""
         self.path(key, ".json").unlink(missing_ok=True)
-        self.keep(key, ".json", lambda path: path.write_text(json.dumps(facts), encoding="utf-8"))
+        self.keep(key, ".json", lambda partial: partial.write_text(json.dumps(facts), encoding="utf-8"))
 
 
 def place(source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.files import atomically
 from data_prep.heads.head import synthesise
 from data_prep.heads.head_map import HeadMap
 from data_prep.heads.recipe import Recipe, draw_recipe
@@ -76,6 +77,8 @@ def _write(head: HeadMap, recipe: Recipe, folder: Path, name: str) -> dict[str, 
     written = nib.Nifti1Image(image, affine)  # type: ignore[no-untyped-call]
     written.header.set_xyzt_units("mm")
     path = f"images/{name}.nii.gz"
-    nib.save(written, folder / path)  # type: ignore[no-untyped-call]
-    (folder / "recipes" / f"{name}.json").write_text(json.dumps(recipe.as_json(), indent=1) + "\n", encoding="utf-8")
+    with atomically(folder / path) as partial:
+        nib.save(written, partial)  # type: ignore[no-untyped-call]
+    with atomically(folder / "recipes" / f"{name}.json") as partial:
+        partial.write_text(json.dumps(recipe.as_json(), indent=1) + "\n", encoding="utf-8")
     return {"image": path, "stripped": recipe.stripping is not None}

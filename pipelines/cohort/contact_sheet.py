@@ -53,7 +53,7 @@ def _picture(folder: Path, scan: ScanRecord, cache: Cache) -> bytes:
     image, label = folder / scan.image, folder / scan.label if scan.label else None
     status = [(part.stat().st_ino, part.stat().st_mtime_ns, part.stat().st_size) for part in (image, label) if part]
     return cache.keep(
-        cache.key("picture", 1, status), ".png", lambda target: target.write_bytes(_drawn(image, label))
+        cache.key("picture", 1, status), ".png", lambda partial: partial.write_bytes(_drawn(image, label))
     ).read_bytes()
 
 

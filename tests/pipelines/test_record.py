@@ -58,6 +58,19 @@ def test_no_reason_of_a_command_holds_a_folder(
     assert [reason for reason in found if CANARY in reason] == []
 
 
+def test_no_reason_of_an_evaluation_holds_a_folder(
+    healthytwin: Run, identity_bundle: Path, cohort: Path, tmp_path: Path
+) -> None:
+    write_nifti(cohort / "label.nii.gz", np.zeros((40, 48, 10), np.float32))
+    names = ("broken.nii.gz", "gone.nii.gz", "scan0.nii.gz")
+    entries = [{"image": f"{CANARY}/{name}", "label": f"{CANARY}/label.nii.gz"} for name in names]
+    (tmp_path / "dataset.json").write_text(json.dumps({"test": entries}))
+    done = healthytwin("evaluate", tmp_path, "-o", tmp_path / "out", "--bundle", identity_bundle, "--json")
+    found = reasons(json.loads(done.stdout)) + reasons(json.loads((tmp_path / "out" / "metrics.json").read_text()))
+    assert len(found) >= 4, done.stderr
+    assert [reason for reason in found if CANARY in reason] == []
+
+
 def test_training_data_are_refused_without_a_folder(cohort: Path) -> None:
     from pipelines.cohort.healthy import gather
 

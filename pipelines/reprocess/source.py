@@ -27,16 +27,18 @@ class Root:
     Args:
         path: of the folder or file.
         device: that it lies on: another one is another file system at the same place, such as none at all.
+        empty: a folder without anything in it, from the beginning.
     """
 
     path: Path
     device: int
+    empty: bool = False
 
     @classmethod
     def of(cls, path: Path) -> Root:
         """The source at a path; raises `OSError` where it cannot be looked at."""
         path = path.resolve()
-        return cls(path, path.stat().st_dev)
+        return cls(path, path.stat().st_dev, path.is_dir() and _is_empty(path))
 
     def fault(self) -> str:
         """Why nothing of it can be read any more; "" where it is there."""
@@ -47,7 +49,7 @@ class Root:
             return f"the source cannot be read any more: {error.strerror}"
         if status.st_dev != self.device:
             return "another file system is where the source was"
-        return "the source is empty now" if empty else ""
+        return "the source is empty now" if empty and not self.empty else ""
 
 
 def _is_empty(folder: Path) -> bool:

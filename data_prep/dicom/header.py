@@ -13,12 +13,14 @@ from data_prep.formats.source import UNREADABLE, Source, reason
 
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 DEFLATED, EXPLICIT_BIG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
-NATIVE = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG})
+GE_BIG_PIXELS = "1.2.840.113619.5.2"  # GE's own: an implicit little-endian header, then big-endian pixels
+NATIVE = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG, GE_BIG_PIXELS})
 UNDEFINED_LENGTH = 0xFFFFFFFF
 _PREFIX = 2**16  # bytes; holds the header of nearly every file
 _SYNTAX, _MEDIA_CLASS = 0x00020010, 0x00020002
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # float, double float, and integer pixel data
 _FIRST_PIXELS = _PIXELS[0]
+_GROUPS = (0x52009229, 0x52009230)  # shared and per-frame functional groups
 # An old file without the 128 bytes and "DICM" begins with an element of group 0002 or 0008 (PS3.10 section 7.1).
 _BARE_STARTS = tuple(bytes([2, 0, e, 0]) for e in range(3)) + tuple(bytes([8, 0, e, 0]) for e in (0, 1, 5, 8, 18, 22))
 
@@ -35,6 +37,8 @@ class Header:
         pixel_offset: bytes from the start of the (inflated) file to the value of the pixel data.
         pixel_length: its length as declared, `UNDEFINED_LENGTH` where encapsulated.
         size: bytes of the file; for a deflated one -1: not known without inflating it.
+        grouped: there are functional groups (PS3.3 C.7.6.16).
+        pixel_vr: VR of the pixel data element; "" in an implicit data set.
     """
 
     elements: dict[int, Any]
@@ -44,11 +48,18 @@ class Header:
     pixel_offset: int
     pixel_length: int
     size: int
+    grouped: bool
+    pixel_vr: str
 
     @property
     def big_endian(self) -> bool:
-        """Are numbers stored with their most significant byte first?"""
+        """Are the header's numbers stored with their most significant byte first?"""
         return self.syntax == EXPLICIT_BIG
+
+    @property
+    def big_pixels(self) -> bool:
+        """Are the pixels stored with their most significant byte first?"""
+        return self.syntax in (EXPLICIT_BIG, GE_BIG_PIXELS)
 
 
 def looks_like_dicom(start: bytes) -> bool:
@@ -129,54 +140,62 @@ def _attempt(content: bytes, tags: list[int], size: int, *, budget: Budget | Non
             stream = io.BytesIO(content[:begin] + inflate(content[begin:], limit))
             total = -1
         stream.seek(begin)
-        elements = _read_elements(stream, syntax, tags)
+        elements, grouped = _read_elements(stream, syntax, tags)
     except Exception as error:  # a damaged file makes pydicom raise almost anything
         if not last:
             return None
         raise InputError("", "TRUNCATED", f"the header is cut short or damaged ({type(error).__name__})") from error
     held, end = stream.getbuffer().nbytes, stream.tell()
-    tag, offset, length = _pixel_element(stream, syntax)
+    tag, offset, length, vr = _pixel_element(stream, syntax)
     if tag == 0 and end >= held and not last:
         return None
     if tag == 0 and end >= held and (held >= limit if syntax == DEFLATED else held < size):
         raise InputError("", "TOO_LARGE", f"the header alone is larger than {limit} bytes")
     media_class = _text(meta.get(_MEDIA_CLASS, b""))
-    return Header(elements, syntax, media_class, tag, offset, length, total)
+    return Header(elements, syntax, media_class, tag, offset, length, total, grouped, vr)
 
 
-def _read_elements(stream: BinaryIO, syntax: str, tags: list[int]) -> dict[int, Any]:
-    """The elements from here to the pixels; what is encoded is believed, whatever the transfer syntax says."""
+def _read_elements(stream: BinaryIO, syntax: str, tags: list[int]) -> tuple[dict[int, Any], bool]:
+    """The elements from here to the pixels; what is encoded is believed, whatever the transfer syntax says.
+
+    And whether functional groups are among all elements, wanted or not.
+    """
     from pydicom.filereader import data_element_generator
 
     begin = stream.tell()
     implicit = _guess(stream.read(6)) == IMPLICIT_LITTLE
     stream.seek(begin)
+    seen: list[int] = []
+
+    def at_pixels(tag: int, vr: str | None, length: int) -> bool:
+        if int.__lt__(tag, _GROUPS[0]):  # not `<`, which pydicom's tags do in Python
+            return False
+        seen.append(int(tag))
+        return int.__ge__(tag, _FIRST_PIXELS)
+
     elements = data_element_generator(
         stream,
         implicit,
         syntax != EXPLICIT_BIG,
-        stop_when=_at_pixels,
+        stop_when=at_pixels,
         specific_tags=tags,  # type: ignore[arg-type]
     )
-    return {int(element.tag): element for element in elements}
+    read = {int(element.tag): element for element in elements}
+    return read, any(tag in _GROUPS for tag in seen)
 
 
-def _at_pixels(tag: int, vr: str | None, length: int) -> bool:
-    return int.__ge__(tag, _FIRST_PIXELS)  # not `>=`, which pydicom's tags do in Python
-
-
-def _pixel_element(stream: io.BytesIO, syntax: str) -> tuple[int, int, int]:
-    """Tag, offset and length of the value of the pixel data at which the stream stands; zeros at the end."""
+def _pixel_element(stream: io.BytesIO, syntax: str) -> tuple[int, int, int, str]:
+    """Tag, offset, length and VR of the pixel data at which the stream stands; zeros at the end."""
     order: Literal["big", "little"] = "big" if syntax == EXPLICIT_BIG else "little"
     begin, head = stream.tell(), stream.read(12)
     if len(head) < 8:
-        return 0, 0, 0
+        return 0, 0, 0, ""
     tag = int.from_bytes(head[0:2], order) << 16 | int.from_bytes(head[2:4], order)
     if tag not in _PIXELS:
-        return 0, 0, 0
+        return 0, 0, 0, ""
     if head[4:6] in (b"OB", b"OW", b"OF", b"OD", b"UN"):
-        return tag, begin + 12, int.from_bytes(head[8:12], order)
-    return tag, begin + 8, int.from_bytes(head[4:8], order)
+        return tag, begin + 12, int.from_bytes(head[8:12], order), head[4:6].decode()
+    return tag, begin + 8, int.from_bytes(head[4:8], order), ""
 
 
 def _guess(start: bytes) -> str:

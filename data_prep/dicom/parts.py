@@ -4,100 +4,94 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import chain
 
-import numpy as np
+from data_prep.dicom.instance import MOMENT, Instance
+from data_prep.dicom.planes import Group, by_plane
 
-from data_prep.dicom.instance import Instance
-
-Group = list[Instance]
-_TURN_COSINE = float(np.cos(np.radians(10.0)))  # slices turned further against each other belong to two volumes
+Key = Callable[[Instance], Hashable]
 _SAME_PLACE_MM = 0.01
-_FEW_SLICES = 5  # of a plane of a three-plane localizer
+_SHARED = 0.5  # of a part's places that it must share with another part, for both to be volumes
 
 
 def split_volumes(instances: Sequence[Instance]) -> list[Group]:
-    """Group the images of one series, or the frames of one file, into volumes.
+    """Group the images of one series, and the frames of all its files, into volumes.
 
-    By orientation; then by echo, time point, b-value and image type (`Instance.moment`), but only where these tell
-    images apart that lie in one place: pieces that lie side by side stay together, for `stack` to judge. Where two
-    images still share a place, also by AcquisitionNumber or TriggerTime, if that gives volumes that fill the same
-    places. The order of the groups depends on what the images say, not on the names of their files.
+    By direction, then by StackID. Then by grid and by each value of `MOMENT` and the image type, but only where
+    these tell images apart that lie in one place: pieces that lie side by side stay together, for `stack` to judge.
+    Where two images still share a place, also by acquisition, time, dimension index, or file, if that gives volumes
+    that fill the same places. What the names of the files are makes no difference.
     """
-    groups = [
-        part for turned in _by_orientation(instances) for moment in _by_moment(turned) for part in _by_pass(moment)
-    ]
-    return sorted(groups, key=_content_key)
+    groups = list(chain.from_iterable(map(_by_stack, by_plane(instances))))
+    for key in keys_of_a_volume():
+        groups = list(chain.from_iterable(_split(group, key) for group in groups))
+    return list(chain.from_iterable(map(_by_pass, groups)))
 
 
-def is_localizer(group: Group, others: Sequence[Group]) -> bool:
-    """Is this a localizer: by its ImageType, or as the few slices in another direction than the series' volume?"""
-    if any("LOCALIZER" in instance.image_type for instance in group):
-        return True
-    turned = [other for other in others if other is not group and not _parallel(group[0], other[0])]
-    if not turned:
-        return False
-    return len(group) <= _FEW_SLICES or 4 * len(group) < max(map(len, turned))
+def keys_of_a_volume() -> list[Key]:
+    """What tells images apart that cannot be slices of one volume, and the image type."""
+    keys: list[Key] = [_grid]
+    keys += [lambda instance, index=index: instance.moment[index] for index in range(len(MOMENT))]  # type: ignore[misc]
+    return [*keys, lambda instance: instance.image_type]
 
 
-def _by_orientation(instances: Sequence[Instance]) -> list[Group]:
-    """Groups of nearly parallel images; those that say no orientation go with the first group."""
-    groups: list[Group] = []
-    unknown: Group = []
-    for instance in instances:
-        if len(instance.orientation) != 6:
-            unknown.append(instance)
-            continue
-        group = next((group for group in groups if _parallel(group[0], instance)), None)
-        if group is None:
-            groups.append([instance])
-        else:
-            group.append(instance)
-    if unknown:
-        groups = [unknown + groups[0], *groups[1:]] if groups else [unknown]
-    return groups
+def pass_key(index: int) -> Key:
+    """The key of one value of `Instance.pass_`, which need not have as many in all images."""
+    return lambda instance: instance.pass_[index] if index < len(instance.pass_) else ""
 
 
-def _parallel(one: Instance, other: Instance) -> bool:
-    """Do rows and columns point the same way, to within some degrees?"""
-    if one.orientation == other.orientation or not (one.orientation and other.orientation):
-        return True
-    cosines = np.sum(np.multiply(one.orientation, other.orientation).reshape(2, 3), axis=1)
-    return bool((cosines > _TURN_COSINE).all())
-
-
-def _by_moment(group: Group) -> list[Group]:
-    """Split into moments if each of them shares a place with another one."""
-    parts = _grouped(group, lambda instance: instance.moment)
-    seen = Counter(place for part in parts for place in set(_places(part)))
-    if all(any(seen[place] > 1 for place in _places(part)) for part in parts):
-        return parts
-    return [group]
-
-
-def _by_pass(group: Group) -> list[Group]:
-    """Split where several images share a place and a header value tells complete volumes apart."""
-    if len(set(_places(group))) == len(group):
-        return [group]
-    for index in range(len(group[0].pass_)):
-        parts = _grouped(group, lambda instance, index=index: instance.pass_[index])  # type: ignore[misc]
-        places = [sorted(_places(part)) for part in parts]
-        if len(parts) > 1 and all(len(set(place)) == len(place) and place == places[0] for place in places):
-            return parts
-    return [group]
-
-
-def _places(group: Iterable[Instance]) -> list[tuple[int, ...]]:
+def places_of(group: Iterable[Instance]) -> list[tuple[int, ...]]:
+    """Where images lie, to the hundredth of a millimetre."""
     return [tuple(round(value / _SAME_PLACE_MM) for value in instance.position) for instance in group]
 
 
-def _grouped(group: Group, key: Callable[[Instance], Hashable]) -> list[Group]:
+def grouped(group: Group, key: Key) -> list[Group]:
+    """The parts of a group, one for each value of a key."""
     parts: dict[Hashable, Group] = {}
     for instance in group:
         parts.setdefault(key(instance), []).append(instance)
     return list(parts.values())
 
 
-def _content_key(group: Group) -> tuple[int, tuple[str, ...], tuple[str, ...], str]:
-    """Largest volume first, then by what its first image says."""
+def content_key(group: Group) -> tuple[int, str, tuple[str, ...], tuple[str, ...], str]:
+    """Largest volume first, magnitude before the rest, then by what its first image says."""
     first = min(group, key=lambda instance: (instance.sop_uid, instance.frame or 0))
-    return -len(group), first.moment, first.pass_, first.sop_uid
+    component = first.moment[0]
+    return -len(group), "" if component == "M" else component, first.moment, first.pass_, first.sop_uid
+
+
+def _grid(instance: Instance) -> Hashable:
+    rounded = tuple(round(length, 3) for length in instance.spacing)
+    return instance.shape, rounded, instance.reference_frame, instance.inverted
+
+
+def _by_stack(group: Group) -> list[Group]:
+    """The stacks of frames that a file declares (PS3.3 C.7.6.16.2.2.4), where each is more than a slice."""
+    if len({instance.stack_id for instance in group}) == 1:
+        return [group]
+    parts = grouped(group, lambda instance: instance.stack_id)
+    return parts if all(len(set(places_of(part))) > 1 for part in parts) else [group]
+
+
+def _split(group: Group, key: Key) -> list[Group]:
+    """The parts of a group, if each of them shares most of its places with others."""
+    if len({key(instance) for instance in group}) == 1:
+        return [group]
+    parts = grouped(group, key)
+    places = [set(places_of(part)) for part in parts]
+    seen = Counter(chain.from_iterable(places))
+    if all(sum(seen[place] > 1 for place in part) >= _SHARED * len(part) for part in places):
+        return parts
+    return [group]
+
+
+def _by_pass(group: Group) -> list[Group]:
+    """Split where several images share a place and a header value tells complete volumes apart."""
+    if len(set(places_of(group))) == len(group):
+        return [group]
+    for index in range(max(len(instance.pass_) for instance in group)):
+        parts = grouped(group, pass_key(index))
+        places = [sorted(places_of(part)) for part in parts]
+        if len(parts) > 1 and all(len(set(place)) == len(place) and place == places[0] for place in places):
+            return parts
+    return [group]

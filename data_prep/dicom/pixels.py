@@ -9,19 +9,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_prep.dicom.header import DEFLATED, EXPLICIT_BIG, NATIVE, inflate, meta_length
+from data_prep.dicom.header import DEFLATED, EXPLICIT_BIG, GE_BIG_PIXELS, NATIVE, inflate, meta_length
 from data_prep.dicom.instance import Instance
+from data_prep.dicom.padding import fill_padding
 from data_prep.errors import InputError
 from data_prep.formats.source import UNREADABLE, Source, reason
-
-_INVERTED = "MONOCHROME1"
 
 
 def read_pixels(instances: Sequence[Instance], place: str) -> tuple[np.ndarray, str]:
     """The rescaled values of a stack of slices, and a hash of their files.
 
-    Stored values are cut to BitsStored; above it old files carry overlays. MONOCHROME1 is turned round within the
-    range of BitsStored, before slope and intercept: `max - x` where unsigned, `-1 - x` where signed.
+    Stored values are cut to BitsStored; above it old files carry overlays. Slope and intercept come next, and
+    padding becomes air last (`fill_padding`). MONOCHROME1 says how an image is shown: the numbers of CT and PET mean
+    what they mean and stay, while the grey values of MR are turned round, so that bright is high, within the range of
+    BitsStored and before slope and intercept: `max - x` where unsigned, `-1 - x` where signed.
 
     Args:
         instances: from the first slice to the last; all of one size.
@@ -37,6 +38,7 @@ def read_pixels(instances: Sequence[Instance], place: str) -> tuple[np.ndarray, 
     """
     first = instances[0]
     values = np.empty((len(instances), *first.shape), _type_of_values(instances))
+    padded = np.zeros(values.shape, bool) if any(instance.padding for instance in instances) else None
     digests: dict[tuple[str, str], bytes] = {}
     for source, indices in _by_source(instances).items():
         content = _read(source, place)
@@ -45,7 +47,12 @@ def read_pixels(instances: Sequence[Instance], place: str) -> tuple[np.ndarray, 
         used = "" if len(frames) == sample.frames else ",".join(map(str, sorted(frames)))
         digests[sample.sop_uid, used] = hashlib.sha256(content).digest()
         for index, stored in zip(indices, _stored(content, sample, frames, place), strict=True):
+            stored = _cut(stored, instances[index])
+            if padded is not None and (ends := instances[index].padding):
+                padded[index] = (stored >= ends[0]) & (stored <= ends[1])
             _rescale(stored, instances[index], values[index])
+    if padded is not None:
+        fill_padding(values, padded, first.modality)
     digest = hashlib.sha256()
     for (_, used), content_digest in sorted(digests.items()):
         digest.update(content_digest + used.encode())
@@ -94,20 +101,29 @@ def _native(content: bytes, instance: Instance, place: str) -> np.ndarray:
     if len(content) < begin + expected:
         why = f"{instance.source.name} breaks off in its pixels ({len(content) - begin} of {expected} bytes)"
         raise InputError(place, "TRUNCATED", why)
-    order = ">" if instance.syntax == EXPLICIT_BIG else "<"
+    if instance.swapped:
+        words = np.frombuffer(content, "<u2", count=min(expected + 1, len(content) - begin) // 2, offset=begin)
+        content, begin = words.byteswap().tobytes() + content[begin + 2 * words.size :], 0
+    order = ">" if instance.syntax in (EXPLICIT_BIG, GE_BIG_PIXELS) else "<"
     dtype = np.dtype(f"{order}{'i' if signed else 'u'}{allocated // 8}")
     pixels = np.frombuffer(content, dtype, count=expected // dtype.itemsize, offset=begin)
     return pixels.reshape(instance.frames, *instance.shape)
 
 
-def _rescale(stored: np.ndarray, instance: Instance, into: np.ndarray) -> None:
-    """Stored values `(row, column)` to output values."""
+def _cut(stored: np.ndarray, instance: Instance) -> np.ndarray:
+    """Stored values without what lies above BitsStored."""
     allocated, bits, signed = instance.bits
     if bits < allocated:
         stored = stored.view(stored.dtype.str.replace("i", "u")) & ((1 << bits) - 1)
         sign = 1 << (bits - 1)
         stored = (stored.astype(np.int64) ^ sign) - sign if signed else stored
-    if instance.photometric == _INVERTED:
+    return stored
+
+
+def _rescale(stored: np.ndarray, instance: Instance, into: np.ndarray) -> None:
+    """Stored values `(row, column)`, cut, to output values."""
+    _, bits, signed = instance.bits
+    if instance.inverted:
         stored = (-1 if signed else (1 << bits) - 1) - stored.astype(np.int64)
     slope, intercept = instance.rescale
     if (slope, intercept) == (1, 0):

@@ -10,10 +10,13 @@ from dataclasses import replace
 import numpy as np
 
 from data_prep.budget import Budget
-from data_prep.dicom.geometry import stack
-from data_prep.dicom.instance import Instance, valid_uid
-from data_prep.dicom.multiframe import ENHANCED, read_frames
-from data_prep.dicom.parts import Group, is_localizer, split_volumes
+from data_prep.dicom.concatenation import mark_incomplete
+from data_prep.dicom.copies import same_image
+from data_prep.dicom.instance import Instance
+from data_prep.dicom.multiframe import read_frames
+from data_prep.dicom.parser import valid_uid
+from data_prep.dicom.strays import Why, code_word, look, may_be_cut, why_picture, why_stray
+from data_prep.dicom.volumes import Part, volumes_of
 from data_prep.errors import InputError
 from data_prep.find.index import ScanIndex
 from data_prep.find.scan import Kind, Row
@@ -21,7 +24,7 @@ from data_prep.formats.source import Source
 from data_prep.formats.table import format_of
 from data_prep.series import Series, file_name
 
-_GREY = ("", "MONOCHROME1", "MONOCHROME2")
+_FRAMES = 2**17  # of all multi-frame files of a series
 _NEIGHBOURS = ("TRUNCATED", "UNREADABLE", "TOO_LARGE", "BAD_HEADER")  # a file with one of these may be a lost slice
 
 
@@ -55,37 +58,46 @@ class Gate:
                 yield from self.scope(uid, folder, next(self.index.images(uid, folder)))
         else:
             yield from self.scope(uid, None, row)
+        if objects := self.index.objects(uid):
+            yield _no_image(uid, objects[0], tuple(other.source for other in objects))
 
     def scope(self, uid: str, folder: bytes | None, row: Row) -> Iterator[Series]:
-        """The volumes among the images of a series, all or those of one folder."""
+        """The volumes among the images of a series, all or those of one folder, and then what was set aside."""
         place = self.place(uid, folder)
-        refused = self.refused(uid, folder, row.instance)
-        if refused is not None:
-            yield self.whole(uid, folder, row.instance, place, refused)
+        strays = self.strays(uid, folder)
+        if isinstance(strays, InputError):
+            yield self.whole(uid, folder, row.instance, place, strays)
             return
-        groups = self.groups(uid, folder)
-        if isinstance(groups, InputError):
-            yield self.whole(uid, folder, row.instance, place, groups)
-            return
-        for number, group in enumerate(groups, start=1):
-            yield self.volume(group, groups, number, place)
+        sample = self.index.looks(uid, folder)[0][1].instance
+        parts = self.refused(uid, folder, sample) or self.parts(uid, folder)
+        if isinstance(parts, InputError):
+            yield self.whole(uid, folder, sample, place, parts)
+            count = 1
+        else:
+            count = len(parts)
+            yield from (self.volume(part, parts, number, place) for number, part in enumerate(parts, start=1))
+        for number, (rows, why) in enumerate(strays, start=count + 1):
+            yield _aside(uid, number, rows, why)
+
+    def strays(self, uid: str, folder: bytes | None) -> list[tuple[list[Row], Why]] | InputError:
+        """Take what is no slice out of a scope, look by look; an error where nothing is left."""
+        looks = [row.instance for _, row in self.index.looks(uid, folder)]
+        judged = [(image, why_stray(image, self.modalities)) for image in looks]
+        if all(why for _, why in judged):
+            first, why = judged[0]
+            return InputError(first.source.name, *(why or ("", "")))
+        judged = [(image, None if may_be_cut(image) else why) for image, why in judged]
+        if any(why is None and why_picture(image) is None for image, why in judged):
+            judged = [(image, why or why_picture(image)) for image, why in judged]
+        return [(self.index.set_aside(uid, folder, look(image)), why) for image, why in judged if why]
 
     def refused(self, uid: str, folder: bytes | None, sample: Instance) -> InputError | None:
         """What speaks against all of a series."""
         name = sample.source.name
-        if sample.modality not in self.modalities:
-            wanted = ", ".join(sorted(self.modalities))
-            return InputError(
-                name, "OUT_OF_DOMAIN", f"{name} is of modality {_word(sample.modality)}, wanted is {wanted}"
-            )
-        if sample.samples != 1 or sample.photometric not in _GREY or sample.lookup:
-            return InputError(name, "NOT_GREYSCALE", f"{name} holds no plain grey values ({_word(sample.photometric)})")
-        if "LOCALIZER" in sample.image_type and len(self.index.parts(uid, folder)) == 1:
-            return InputError(name, "LOCALIZER", f"{name} belongs to a localizer")
-        if "MOSAIC" in sample.image_type:
-            return InputError(
-                name, "UNSUPPORTED_MULTIFRAME", f"{name} holds a mosaic of slices, which is not supported"
-            )
+        for _, row in self.index.looks(uid, folder):
+            if "MOSAIC" in row.instance.image_type:
+                reason = f"{row.source.name} holds a mosaic of slices, which is not supported"
+                return InputError(name, "UNSUPPORTED_MULTIFRAME", reason)
         if self.index.patients(uid, folder) > 1:
             return InputError(name, "MIXED_PATIENTS", f"{name} and the others are images of more than one patient")
         fault = self.index.fault(uid, folder)
@@ -104,52 +116,50 @@ class Gate:
         return None
 
     def images(self, uid: str, folder: bytes | None, part: str | None = None) -> list[Instance] | InputError:
-        """One image for each SOPInstanceUID; a second one must be equal byte for byte."""
+        """One image for each SOPInstanceUID; a second one must be equal, but for how it is stored."""
         kept: dict[str, Row] = {}
         for row in self.index.images(uid, folder, part):
             other = kept.setdefault(row.sop, row)
-            if other is not row and not _same_file(other, row):
+            if other is not row and not (_same_file(other, row) or same_image(other.instance, row.instance)):
                 reason = f"{other.source.name} and {row.source.name} have one identity but not one content"
                 return InputError(str(row.source), "DUPLICATE_CONFLICT", reason)
         return [row.instance for row in kept.values()]
 
-    def groups(self, uid: str, folder: bytes | None) -> list[Group] | InputError:
-        """The images of a scope, volume by volume; part by part where all are too many to be looked at at once."""
-        parts = self.index.parts(uid, folder)
-        together = sum(count for _, count in parts) <= self.budget.slices
-        groups: list[Group] = []
+    def parts(self, uid: str, folder: bytes | None) -> list[Part] | InputError:
+        """The images of a scope, volume by volume; piece by piece where all are too many to be looked at at once."""
+        pieces = self.index.parts(uid, folder)
+        together = sum(count for _, count in pieces) <= self.budget.slices
+        parts: list[Part] = []
         try:
-            for part, count in [(None, 0)] if together else parts:
+            for piece, count in [(None, 0)] if together else pieces:
                 if count > self.budget.slices:
                     return InputError("", "TOO_LARGE", f"{count} images in one volume are more than is read")
-                images = self.images(uid, folder, part)
+                images = self.images(uid, folder, piece)
                 if isinstance(images, InputError):
                     return images
-                groups += self.split(images)
+                parts += volumes_of(self.frames(images), allow_gaps=self.allow_gaps)
         except InputError as error:
             return error
-        return groups
+        return parts
 
-    def split(self, images: list[Instance]) -> list[Group]:
-        """Volumes of single-frame images together, and of each multi-frame file."""
-        groups: list[Group] = []
-        single: list[Instance] = []
-        for image in images:
-            if image.frames > 1:
-                groups += split_volumes(read_frames(image, budget=self.budget))
-            elif image.sop_class in ENHANCED:
-                single += read_frames(image, budget=self.budget)
-            else:
-                single.append(image)
-        return groups + (split_volumes(single) if single else [])
+    def frames(self, images: list[Instance]) -> list[Instance]:
+        """Single-frame images as they are, and the frames of all files with functional groups, as one pool."""
+        if sum(image.frames for image in images) > _FRAMES:
+            raise InputError("", "TOO_LARGE", f"{len(images)} files of a series hold more frames than are read")
+        found: list[Instance] = []
+        for image in mark_incomplete(images):
+            several = image.grouped or image.frames > 1
+            found += read_frames(image, budget=self.budget) if several else [image]
+        return found
 
-    def volume(self, group: Group, groups: list[Group], number: int, place: str) -> Series:
+    def volume(self, part: Part, parts: list[Part], number: int, place: str) -> Series:
         """One volume with its verdict."""
+        group, grid = part.group, part.grid
         uid, first = group[0].series_uid, min(group, key=lambda instance: str(instance.source))
         sources = tuple(dict.fromkeys(instance.source for instance in group))
         name = series_name(uid, number)
-        if len(groups) > 1 or not place:
-            several = sum(other[0].source == first.source for other in groups) > 1
+        if not place or (len(parts) > 1 and (part.set_aside or sum(not one.set_aside for one in parts) > 1)):
+            several = sum(any(image.source == first.source for image in other.group) for other in parts) > 1
             spread = len({source.folder for source in sources}) > 1
             base = str(first.source) if not spread else os.path.commonpath([source.folder for source in sources])
             place = f"{base}#{name}" if several or spread else base
@@ -164,12 +174,9 @@ class Gate:
             sources=sources,
             shape=(columns, rows, len(group)),
         )
-        try:
-            if is_localizer(group, groups):
-                raise InputError(place, "LOCALIZER", f"{first.source.name} belongs to a localizer")
-            grid = stack(group, place, allow_gaps=self.allow_gaps)
-        except InputError as error:
-            return replace(series, code=error.code, reason=error.reason)
+        if grid is None:
+            why = part.why or InputError(place, "MULTI_VOLUME", "")
+            return replace(series, code=why.code, reason=why.reason)
         spacing = tuple(float(length) for length in np.linalg.norm(grid.affine[:3, :3], axis=0))
         return replace(series, shape=grid.shape, spacing=spacing, flags=grid.flags, stack=grid)
 
@@ -209,11 +216,6 @@ def _digest(source: Source) -> bytes:
         return hashlib.file_digest(stream, "sha256").digest()  # type: ignore[arg-type]
 
 
-def _word(value: str) -> str:
-    """A header's code word; what is not one is not shown, as it may be anything."""
-    return value if value.replace("_", "").isalnum() and len(value) <= 16 else "unknown"
-
-
 def _broken_file(row: Row) -> Series:
     code, reason = row.error
     source = row.source
@@ -222,17 +224,36 @@ def _broken_file(row: Row) -> Series:
     )
 
 
-def _no_image(uid: str, row: Row) -> Series:
+def _no_image(uid: str, row: Row, sources: tuple[Source, ...] = ()) -> Series:
     modality, source = row.no_image.modality, row.source
+    more = f", as {len(sources) - 1} more are" if len(sources) > 1 else ""
     return Series(
         name=series_name(uid),
         place=str(source),
         kind="dicom",
         code="NO_PIXELS",
-        reason=f"{source.name} is a DICOM object of kind {_word(modality)} without an image",
+        reason=f"{source.name} is a DICOM object of kind {code_word(modality)} without an image{more}",
         uid=uid,
         modality=modality,
-        sources=(source,),
+        files=len(sources) or 1,
+        sources=sources or (source,),
+    )
+
+
+def _aside(uid: str, number: int, rows: list[Row], why: Why) -> Series:
+    """Images that were set aside from the others of their series."""
+    first = rows[0]
+    more = f", as {len(rows) - 1} more are" if len(rows) > 1 else ""
+    return Series(
+        name=series_name(uid, number),
+        place=str(first.source),
+        kind="dicom",
+        code=why[0],
+        reason=f"{why[1]}; it was set aside from its series{more}",
+        uid=uid,
+        modality=first.instance.modality,
+        files=len(rows),
+        sources=tuple(row.source for row in rows),
     )
 
 

@@ -86,6 +86,23 @@ class ScanIndex:
         query = f"SELECT part, count(DISTINCT sop) FROM files WHERE {where} GROUP BY part ORDER BY part"
         return list(self._base.execute(query, values))
 
+    def looks(self, series: str, folder: bytes | None) -> list[tuple[int, Row]]:
+        """How many images of a scope look alike, and the first of them, for each look, in natural order."""
+        where, values = _scope(series, folder)
+        query = f"SELECT count(*), min(key), {_COLUMNS} FROM files WHERE {where} GROUP BY look ORDER BY min(key)"
+        return [(count, Row(*row)) for count, _, *row in self._base.execute(query, values)]
+
+    def set_aside(self, series: str, folder: bytes | None, look: str) -> list[Row]:
+        """Take the images of a look out of a scope; they are `Kind.STRAY` from now on."""
+        where, values = _scope(series, folder)
+        rows = list(self._rows(f"{where} AND look = ? ORDER BY key", *values, look))
+        self._base.execute(f"UPDATE files SET kind = '{Kind.STRAY}' WHERE {where} AND look = ?", [*values, look])
+        return rows
+
+    def objects(self, series: str) -> list[Row]:
+        """The DICOM objects without an image that a series with images holds too."""
+        return list(self._rows("series = ? AND kind = ? ORDER BY key", series, Kind.NO_IMAGE.value))
+
     def patients(self, series: str, folder: bytes | None) -> int:
         """How many patients the images of a scope name."""
         return self._count("DISTINCT patient", series, folder)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data_prep.child import safe_path
-from data_prep.dicom.instance import Instance, NoImage, read_instance
+from data_prep.dicom.instance import Instance, NoImage
+from data_prep.dicom.parser import read_instance
+from data_prep.dicom.strays import look
 from data_prep.errors import InputError
 from data_prep.find.order import sort_text
 from data_prep.formats.source import UNREADABLE, Source, unreadable
@@ -31,6 +33,7 @@ class Kind(StrEnum):
     NO_IMAGE = "no image"
     VOLUME = "volume"
     ERROR = "error"
+    STRAY = "stray"  # an image that was set aside from the others of its series
 
 
 class Row(NamedTuple):
@@ -44,7 +47,8 @@ class Row(NamedTuple):
         folder: `Source.folder`.
         inode: tells hard links to one file; "" where there is but one.
         series: SeriesInstanceUID.
-        part: `Instance.moment` as text.
+        part: `Instance.moment` and image type as text.
+        look: what `why_stray` goes by, as text; equal for images that it judges alike.
         sop: SOPInstanceUID.
         patient: `Instance.patient`.
         fault: 1 where the image has one.
@@ -59,6 +63,7 @@ class Row(NamedTuple):
     inode: str = ""
     series: str = ""
     part: str = ""
+    look: str = ""
     sop: str = ""
     patient: str = ""
     fault: int = 0
@@ -145,7 +150,8 @@ def _row(source: Source | InputError, named: frozenset[Path]) -> Row | None:
     return _start(source, Kind.IMAGE)._replace(
         inode=_inode(source),
         series=found.series_uid,
-        part="\\".join(found.moment),
+        part="\\".join((*found.moment, *found.image_type)),
+        look=look(found),
         sop=found.sop_uid,
         patient=found.patient,
         fault=int(found.fault is not None),

@@ -140,3 +140,48 @@ def _frame_groups(position, echo):
     frame.FrameContentSequence = [_item(StackID="1")]
     frame.PixelValueTransformationSequence = [_item(RescaleSlope="2", RescaleIntercept="-5", RescaleType="US")]
     return frame
+
+
+def frame(z, *, time=1, **groups):
+    """Functional groups of an axial frame at height `z` mm; `groups` are sequences with one item each."""
+    place = {"PlanePositionSequence": {"ImagePositionPatient": [-10.0, -20.0, z]}}
+    plane = {"PlaneOrientationSequence": {"ImageOrientationPatient": [1.0, 0, 0, 0, 1.0, 0]}}
+    content = {"FrameContentSequence": {"StackID": "1", "TemporalPositionIndex": time}}
+    return {**plane, **place, **content, **groups}
+
+
+def write_frames(path: Path, frames, pixels, *, uid="1.2.3", number=1, change=None, sop_class=None, shared=None):
+    """Write an enhanced image of any kind.
+
+    Args:
+        path: the file.
+        frames: functional groups of each frame, as `frame` makes them; `{sequence: {keyword: value}}`.
+        pixels: `(frames, rows, columns)`.
+        uid: SeriesInstanceUID.
+        number: InstanceNumber.
+        change: may spoil the dataset before it is written.
+        sop_class: SOPClassUID; None: enhanced MR.
+        shared: groups that all frames share, besides the pixel spacing.
+    """
+    pixels = np.asarray(pixels, np.uint16)
+    dataset = instance(pixels[0], (0, 0, 0), ((1, 0, 0), (0, 1, 0)), uid=uid, number=number)
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+        delattr(dataset, name)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = sop_class or EnhancedMRImageStorage
+    dataset.NumberOfFrames, dataset.PixelData = len(pixels), pixels.tobytes()
+    measures = {"PixelMeasuresSequence": {"PixelSpacing": list(SPACING)}}
+    dataset.SharedFunctionalGroupsSequence = [_groups({**measures, **(shared or {})})]
+    dataset.PerFrameFunctionalGroupsSequence = [_groups(groups) for groups in frames]
+    if change is not None:
+        change(dataset)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pydicom.dcmwrite(path, dataset, enforce_file_format=True)
+
+
+def _groups(groups):
+    return _item(**{name: [_item(**values)] for name, values in groups.items()})
+
+
+def slices(count, *, seed=0, shape=(10, 14)):
+    """Random pixels `(count, rows, columns)`."""
+    return np.random.default_rng(seed).integers(0, 900, (count, *shape)).astype(np.uint16)

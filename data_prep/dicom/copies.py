@@ -1,0 +1,58 @@
+"""Images that are there twice: equal in all that is used of them, they are one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from data_prep.dicom.header import NATIVE
+from data_prep.dicom.instance import Instance
+from data_prep.dicom.parts import places_of
+from data_prep.dicom.planes import Group
+from data_prep.errors import InputError
+
+
+def same_image(one: Instance, other: Instance) -> bool:
+    """Do two files say the same of one image, and hold the same pixels? What is compressed differently is not equal."""
+    if one.syntax != other.syntax and not NATIVE.issuperset((one.syntax, other.syntax)):
+        return False
+    alike = replace(
+        other, source=one.source, pixels=one.pixels, syntax=one.syntax, swapped=one.swapped, grouped=one.grouped
+    )
+    return (
+        alike == one
+        and one.frames == other.frames
+        and all(same_pixels(replace(one, frame=index), replace(other, frame=index)) for index in range(one.frames))
+    )
+
+
+def same_pixels(one: Instance, other: Instance) -> bool:
+    """Are the values of two slices equal? Slices that cannot be read are not."""
+    from data_prep.dicom.pixels import read_pixels
+
+    if one.fault or other.fault or one.shape != other.shape:
+        return False
+    try:
+        arrays = [read_pixels([instance], str(instance.source))[0] for instance in (one, other)]
+    except InputError:
+        return False
+    return bool(np.array_equal(*arrays))
+
+
+def without_copies(group: Group) -> Group | None:
+    """A group without slices that are there twice with equal pixels; None where two slices of one place differ."""
+    kept: list[Instance] = []
+    for same_place in _by_place(group):
+        if any(not same_pixels(same_place[0], other) for other in same_place[1:]):
+            return None
+        kept.append(min(same_place, key=lambda instance: (instance.sop_uid, instance.frame or 0)))
+    return kept
+
+
+def _by_place(group: Group) -> Iterable[list[Instance]]:
+    places: dict[tuple[int, ...], list[Instance]] = {}
+    for instance, place in zip(group, places_of(group), strict=True):
+        places.setdefault(place, []).append(instance)
+    return places.values()

@@ -33,7 +33,7 @@ class Series:
         sources: those files; empty where they are too many to list.
         shape: voxels along each axis, as far as it is known.
         spacing: millimetres between voxels along each axis.
-        flags: what is unusual about an accepted one: `gantry_tilt`, `gaps_allowed`, `orientation_assumed`.
+        flags: what is unusual about an accepted one: `orientation_assumed`, or those of `Stack`.
         stack: the sorted slices of an accepted DICOM volume.
     """
 

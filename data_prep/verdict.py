@@ -35,7 +35,7 @@ _NONE = "Nothing: it is not for this tool."
 CODES = {
     "NO_PIXELS": Code(_SKIP, "a report, a presentation state or another DICOM object without pixels", _NONE),
     "LOCALIZER": Code(_SKIP, "a localizer or scout, not a volume", _NONE),
-    "SINGLE_SLICE": Code(_SKIP, "a single image, not a volume", _NONE),
+    "SINGLE_SLICE": Code(_SKIP, "images of one place only, not a volume", _NONE),
     "NOT_GREYSCALE": Code(_SKIP, "colour, complex or looked-up values instead of grey values", _NONE),
     "OUT_OF_DOMAIN": Code(_SKIP, "another modality than the one wanted", "Name the modality, or another bundle."),
     "MISSING_FILE": Code(_STOP, "there is no such file or folder", "Check the path."),
@@ -49,15 +49,15 @@ CODES = {
     "BAD_HEADER": Code(_STOP, "a header value makes no sense", _AGAIN),
     "DECODE_FAILED": Code(_STOP, "the pixels cannot be decoded as the header describes them", _AGAIN),
     "UNSUPPORTED_SYNTAX": Code(
-        _STOP, "the pixels are compressed in a way that is not supported", "Install the extra named, or export again."
+        _STOP, "the transfer syntax is not known or not supported", "Install the extra named, or export again."
     ),
     "MISSING_SLICES": Code(
-        _STOP, "slices are missing within the volume", "Export again; `--allow-gaps` fills the gaps in, and says so."
+        _STOP, "slices of the volume, or files of the image, are missing", "Export again; `--allow-gaps` fills the gaps in, and says so."
     ),
     "VARIABLE_SPACING": Code(_STOP, "the slices do not lie at equal distances on one line", _AGAIN),
     "DUPLICATE_CONFLICT": Code(_STOP, "two different images claim one place or one identity", _AGAIN),
     "MULTI_VOLUME": Code(
-        _STOP, "several volumes, and nothing in the header that tells them apart", "Name one, or export them singly."
+        _STOP, "several volumes, and nothing that tells them apart safely", "Name one, or export them singly."
     ),
     "NO_GEOMETRY": Code(_STOP, "nothing says where the image lies in the patient", "Export the original series."),
     "MIXED_GRID": Code(_STOP, "slices of different size, spacing or direction in one volume", _AGAIN),

@@ -26,8 +26,8 @@ class Volume:
         source: file or folder it came from.
         series_uid: SeriesInstanceUID of a DICOM series.
         input_hash: SHA-256 of the content, whatever the file names.
-        flags: what is unusual about it: `gantry_tilt` (the affine is sheared), `gaps_allowed`, `orientation_assumed`
-            (the format does not say which side is left).
+        flags: what is unusual about it: `gantry_tilt` (the affine is sheared), `gaps_allowed` and others of
+            `Stack`, `orientation_assumed` (the format does not say which side is left).
     """
 
     array: np.ndarray

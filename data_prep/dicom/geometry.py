@@ -36,7 +36,7 @@ class Stack:
         instances: from the first to the last along the slice normal.
         places: index along the grid's third axis of each; 0, 1, 2, ... where no slice is missing.
         affine: 4 x 4 float64, (column, row, slice) to RAS+ mm; sheared where the gantry was tilted.
-        flags: `gantry_tilt`, `gaps_allowed`, `inverted`, `phase`, `real_part`, `imaginary_part`.
+        flags: `gantry_tilt`, `gaps_allowed`, `end_slice_lost`, `inverted`, `phase`, `real_part`, `imaginary_part`.
     """
 
     instances: tuple[Instance, ...]

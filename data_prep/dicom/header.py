@@ -109,7 +109,7 @@ def inflate(content: bytes, limit: int) -> bytes:
 
 
 def meta_length(content: bytes) -> tuple[dict[int, bytes], int]:
-    """The file meta information, group 0002, as raw values by tag, and where the data set begins."""
+    """Transfer syntax and SOP class of the file meta information, group 0002, by tag, and where the data set begins."""
     from pydicom.filereader import data_element_generator
 
     start = 132 if content[128:132] == b"DICM" else 0
@@ -117,7 +117,8 @@ def meta_length(content: bytes) -> tuple[dict[int, bytes], int]:
     stream.seek(start)
     if content[start : start + 2] != b"\x02\x00":
         return {}, start
-    elements = data_element_generator(stream, False, True, stop_when=_after_meta)
+    wanted = [_SYNTAX, _MEDIA_CLASS]
+    elements = data_element_generator(stream, False, True, stop_when=_after_meta, specific_tags=wanted)  # type: ignore[arg-type]
     return {int(element.tag): element.value or b"" for element in elements}, stream.tell()  # type: ignore[misc]
 
 

@@ -49,9 +49,9 @@ class Instance:
         rescale: (RescaleSlope, RescaleIntercept); (1, 0) where absent.
         lookup: grey values go through a modality look-up table.
         moment: the values of `MOMENT` that all slices of a volume share; "" where the header does not say.
-        pass_: acquisition, times, flip angle, kernel and the like, which tell volumes apart where `moment` does not.
+        pass_: acquisition, trigger time and, of frames and after `with_passes`, more times, flip angle, kernel and
+            the like: what may tell volumes apart where `moment` does not.
         padding: lowest and highest stored value that is no measurement (PS3.3 C.7.5.1.1.2), or `()`.
-        thickness: SpacingBetweenSlices and SliceThickness, mm, as far as they are said; hints, never geometry.
         grouped: the file has functional groups, so that each frame says where it lies.
         stack_id: StackID of a frame.
         concatenation: (ConcatenationUID, number of this part from 1, number of parts or 0, offset of its first frame).
@@ -85,7 +85,6 @@ class Instance:
     moment: tuple[str, ...]
     pass_: tuple[str, ...]
     padding: tuple[int, ...]
-    thickness: tuple[float, ...]
     grouped: bool
     stack_id: str
     concatenation: tuple[str, int, int, int]

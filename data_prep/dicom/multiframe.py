@@ -32,7 +32,7 @@ _MOMENT = (
     ("CTXRayDetailsSequence", "KVP", "KVP"),
     ("", "", "Units"),
 )
-# Each value of `Instance.pass_`, in the order of `parser._PASSES`, and what only frames have.
+# Each value of `Instance.pass_`, in the order of `details._PASSES`, and what only frames have.
 _PASSES = (
     (_FRAME, "FrameAcquisitionNumber", "AcquisitionNumber"),
     ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime", "TriggerTime"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from typing import Any
 
 from data_prep.budget import DEFAULT_BUDGET, Budget
@@ -22,18 +23,12 @@ TAGS = {
     "Modality": 0x00080060,
     "PatientName": 0x00100010,
     "PatientID": 0x00100020,
-    "AcquisitionTime": 0x00080032,
     "ComplexImageComponent": 0x00089208,
-    "SliceThickness": 0x00180050,
     "KVP": 0x00180060,
-    "RepetitionTime": 0x00180080,
     "EchoTime": 0x00180081,
     "InversionTime": 0x00180082,
     "EchoNumbers": 0x00180086,
-    "SpacingBetweenSlices": 0x00180088,
     "TriggerTime": 0x00181060,
-    "ConvolutionKernel": 0x00181210,
-    "FlipAngle": 0x00181314,
     "PatientPosition": 0x00185100,
     "DiffusionBValue": 0x00189087,
     "DiffusionGradientOrientation": 0x00189089,
@@ -64,22 +59,13 @@ TAGS = {
     "RescaleSlope": 0x00281053,
     "ModalityLUTSequence": 0x00283000,
     "Units": 0x00541001,
-    "FrameReferenceTime": 0x00541300,
 }
 _WANTED = list(TAGS.values())
+_NAMES = {tag: name for name, tag in TAGS.items()}
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _MAX_UID = 64  # characters, PS3.5 section 9.1
 _INTEGER_PIXELS = 0x7FE00010
-_HINTS = ("SpacingBetweenSlices", "SliceThickness")
-_PASSES = (
-    "AcquisitionNumber",
-    "TriggerTime",
-    "FlipAngle",
-    "RepetitionTime",
-    "ConvolutionKernel",
-    "FrameReferenceTime",
-    "AcquisitionTime",
-)  # in the order of `multiframe._passes`
 
 
 def read_instance(source: Source, *, budget: Budget = DEFAULT_BUDGET) -> Instance | NoImage | None:
@@ -103,7 +89,7 @@ def read_instance(source: Source, *, budget: Budget = DEFAULT_BUDGET) -> Instanc
 
 def valid_uid(uid: str) -> bool:
     """Is this a UID (PS3.5 section 9.1)? Components with leading zeros, which the field has, are let through."""
-    return 0 < len(uid) <= _MAX_UID and all(part.isascii() and part.isdigit() for part in uid.split("."))
+    return len(uid) <= _MAX_UID and _UID.fullmatch(uid) is not None
 
 
 def _check_name(source: Source) -> None:
@@ -118,8 +104,8 @@ class _Parser:
 
     def __init__(self, source: Source, header: Header, budget: Budget) -> None:
         self.source, self.header, self.budget = source, header, budget
-        elements = header.elements
-        self.raw: dict[str, Any] = {name: elements[tag].value for name, tag in TAGS.items() if tag in elements}
+        found = header.elements.items()
+        self.raw: dict[str, Any] = {_NAMES[tag]: element.value for tag, element in found if tag in _NAMES}
 
     def parse(self) -> Instance | NoImage | None:
         kind = self.text("SOPClassUID") or self.header.media_class
@@ -155,9 +141,8 @@ class _Parser:
             rescale=(slope, intercept),
             lookup="ModalityLUTSequence" in self.raw,
             moment=self.moment(),
-            pass_=self.passes(),
+            pass_=(plain(self.text("AcquisitionNumber")), plain(self.text("TriggerTime"))),
             padding=self.padding(),
-            thickness=tuple(mm for name in _HINTS for mm in self.decimals(name, 1) if mm > 0),
             grouped=self.header.grouped,
             stack_id="",
             concatenation=self.concatenation(),
@@ -271,9 +256,6 @@ class _Parser:
             self.text("Units"),
         )
 
-    def passes(self) -> tuple[str, ...]:
-        return tuple([plain(self.text(name)) for name in _PASSES])
-
     def doubles(self, keyword: str) -> str:
         """Binary doubles, as where the VR is FD, in digits."""
         import struct
@@ -312,6 +294,8 @@ class _Parser:
     def text(self, keyword: str) -> str:
         """An element's characters as stored: pydicom's own conversion warns of, or rejects, over-long numbers."""
         value = self.raw.get(keyword)
+        if not value:
+            return ""
         text = value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
         return text.strip(" \0")
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import chain
 
+from data_prep.dicom.details import with_passes
 from data_prep.dicom.instance import MOMENT, Instance
 from data_prep.dicom.planes import Group, by_plane
 
@@ -23,7 +24,8 @@ def split_volumes(instances: Sequence[Instance]) -> list[Group]:
     that fill the same places. What the names of the files are makes no difference.
     """
     groups = list(chain.from_iterable(map(_by_stack, by_plane(instances))))
-    for key in keys_of_a_volume():
+    alike = len({(_grid(one), one.moment, one.image_type) for one in instances}) == 1
+    for key in [] if alike else keys_of_a_volume():
         groups = list(chain.from_iterable(_split(group, key) for group in groups))
     return list(chain.from_iterable(map(_by_pass, groups)))
 
@@ -89,6 +91,7 @@ def _by_pass(group: Group) -> list[Group]:
     """Split where several images share a place and a header value tells complete volumes apart."""
     if len(set(places_of(group))) == len(group):
         return [group]
+    group = list(map(with_passes, group))
     for index in range(max(len(instance.pass_) for instance in group)):
         parts = grouped(group, pass_key(index))
         places = [sorted(places_of(part)) for part in parts]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from data_prep.dicom.details import thickness
 from data_prep.dicom.instance import Instance
 from data_prep.errors import InputError
 
@@ -119,7 +120,7 @@ def _coarse(instances: Sequence[Instance], places: np.ndarray, positions: np.nda
         return 0.0
     gaps = np.linalg.norm(np.diff(positions, axis=0), axis=1) / np.diff(places)
     turns = len(gaps) >= _MANY and np.ptp(gaps) < step * 1.01 and 0.25 <= np.mean(gaps > distance) <= 0.75
-    if turns or any(_agrees(mm, distance, step, len(instances)) for mm in instances[0].thickness):
+    if turns or any(_agrees(mm, distance, step, len(instances)) for mm in thickness(instances[0])):
         return min(step / 2 + _EDGE, _COARSE_MOST * distance)
     return 0.0
 

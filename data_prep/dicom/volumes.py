@@ -9,6 +9,7 @@ from itertools import chain
 import numpy as np
 
 from data_prep.dicom.copies import without_copies
+from data_prep.dicom.details import with_passes
 from data_prep.dicom.geometry import Stack, stack
 from data_prep.dicom.instance import Instance
 from data_prep.dicom.parts import Key, content_key, grouped, keys_of_a_volume, pass_key, places_of, split_volumes
@@ -86,6 +87,7 @@ def _singles_aside(group: Group, why: InputError | None) -> Iterator[tuple[Group
 
     Where slices are missing in between, only the acquisition counts: a lone slice may be what is left of many.
     """
+    group = list(map(with_passes, group))
     passes = [pass_key(index) for index in range(max(len(instance.pass_) for instance in group))]
     keys: list[Key] = [*passes[:1], *keys_of_a_volume(), *passes[1:]]
     for key in keys[:1] if why is not None and why.code == "MISSING_SLICES" else keys:

@@ -26,8 +26,9 @@ def discover(
 ) -> Iterator[Series]:
     """Find every series, and say of each whether it can be used.
 
-    DICOM images are grouped by SeriesInstanceUID wherever they lie, and split by what makes one volume: echo, time
-    point, b-value, image type and orientation. Only headers are read; what the pixels alone can tell,
+    DICOM images are grouped by SeriesInstanceUID wherever they lie, and split by what makes one volume: direction,
+    grid, complex component, echo, inversion time, time point, b-value, image type (`split_volumes`). What is no slice
+    is set aside, and listed. Only headers are read, but for slices that lie in one place; what the pixels alone can tell,
     `Series.volume` raises. What is found is kept in a temporary file, so memory does not grow with the number of
     files.
 

@@ -64,14 +64,14 @@ class Gate:
     def scope(self, uid: str, folder: bytes | None, row: Row) -> Iterator[Series]:
         """The volumes among the images of a series, all or those of one folder, and then what was set aside."""
         place = self.place(uid, folder)
-        strays = self.strays(uid, folder)
-        if isinstance(strays, InputError):
-            yield self.whole(uid, folder, row.instance, place, strays)
+        kept, strays = self.strays(uid, folder)
+        if not kept:
+            why = why_stray(row.instance, self.modalities) or ("OUT_OF_DOMAIN", "")
+            yield self.whole(uid, folder, row.instance, place, InputError(place, *why))
             return
-        sample = self.index.looks(uid, folder)[0][1].instance
-        parts = self.refused(uid, folder, sample) or self.parts(uid, folder)
+        parts = self.refused(uid, folder, kept) or self.parts(uid, folder)
         if isinstance(parts, InputError):
-            yield self.whole(uid, folder, sample, place, parts)
+            yield self.whole(uid, folder, kept[0], place, parts)
             count = 1
         else:
             count = len(parts)
@@ -79,24 +79,26 @@ class Gate:
         for number, (rows, why) in enumerate(strays, start=count + 1):
             yield _aside(uid, number, rows, why)
 
-    def strays(self, uid: str, folder: bytes | None) -> list[tuple[list[Row], Why]] | InputError:
-        """Take what is no slice out of a scope, look by look; an error where nothing is left."""
-        looks = [row.instance for _, row in self.index.looks(uid, folder)]
-        judged = [(image, why_stray(image, self.modalities)) for image in looks]
+    def strays(self, uid: str, folder: bytes | None) -> tuple[list[Instance], list[tuple[list[Row], Why]]]:
+        """Take what is no slice out of a scope, look by look: an image of each look that stays, and what does not.
+
+        Where nothing would be left, all stays where it is.
+        """
+        judged = [(row.instance, why_stray(row.instance, self.modalities)) for row in self.index.looks(uid, folder)]
         if all(why for _, why in judged):
-            first, why = judged[0]
-            return InputError(first.source.name, *(why or ("", "")))
+            return [], []
         judged = [(image, None if may_be_cut(image) else why) for image, why in judged]
         if any(why is None and why_picture(image) is None for image, why in judged):
             judged = [(image, why or why_picture(image)) for image, why in judged]
-        return [(self.index.set_aside(uid, folder, look(image)), why) for image, why in judged if why]
+        strays = [(self.index.set_aside(uid, folder, look(image)), why) for image, why in judged if why]
+        return [image for image, why in judged if why is None], strays
 
-    def refused(self, uid: str, folder: bytes | None, sample: Instance) -> InputError | None:
-        """What speaks against all of a series."""
-        name = sample.source.name
-        for _, row in self.index.looks(uid, folder):
-            if "MOSAIC" in row.instance.image_type:
-                reason = f"{row.source.name} holds a mosaic of slices, which is not supported"
+    def refused(self, uid: str, folder: bytes | None, kept: list[Instance]) -> InputError | None:
+        """What speaks against all of a series; `kept` has an image of each look."""
+        name = kept[0].source.name
+        for image in kept:
+            if "MOSAIC" in image.image_type:
+                reason = f"{image.source.name} holds a mosaic of slices, which is not supported"
                 return InputError(name, "UNSUPPORTED_MULTIFRAME", reason)
         if self.index.patients(uid, folder) > 1:
             return InputError(name, "MIXED_PATIENTS", f"{name} and the others are images of more than one patient")

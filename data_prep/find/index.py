@@ -86,11 +86,12 @@ class ScanIndex:
         query = f"SELECT part, count(DISTINCT sop) FROM files WHERE {where} GROUP BY part ORDER BY part"
         return list(self._base.execute(query, values))
 
-    def looks(self, series: str, folder: bytes | None) -> list[tuple[int, Row]]:
-        """How many images of a scope look alike, and the first of them, for each look, in natural order."""
+    def looks(self, series: str, folder: bytes | None) -> list[Row]:
+        """The first image of each look in a scope, in natural order."""
         where, values = _scope(series, folder)
-        query = f"SELECT count(*), min(key), {_COLUMNS} FROM files WHERE {where} GROUP BY look ORDER BY min(key)"
-        return [(count, Row(*row)) for count, _, *row in self._base.execute(query, values)]
+        query = f"SELECT min(key) AS first, rowid FROM files WHERE {where} GROUP BY look ORDER BY first"
+        found = [rowid for _, rowid in self._base.execute(query, values)]
+        return [row for rowid in found for row in self._rows("rowid = ?", rowid)]
 
     def set_aside(self, series: str, folder: bytes | None, look: str) -> list[Row]:
         """Take the images of a look out of a scope; they are `Kind.STRAY` from now on."""

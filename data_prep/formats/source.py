@@ -43,7 +43,7 @@ class Source:
     @property
     def folder(self) -> str:
         """Where it lies: a folder, or a folder within an archive."""
-        return str(self).rpartition("/")[0] if self.member is not None else self.path.parent.as_posix()
+        return str(self).rpartition("/")[0] if self.member is not None else (os.path.dirname(self.path) or ".")
 
     @property
     def size(self) -> int:

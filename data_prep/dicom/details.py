@@ -1,0 +1,55 @@
+"""What is seldom needed of a header, read again from its file where it is: times, flip angle, kernel, thickness."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+from data_prep.dicom.header import read_header
+from data_prep.dicom.instance import Instance, plain
+from data_prep.errors import InputError
+from data_prep.formats.source import Source
+
+_TAGS = {
+    "FlipAngle": 0x00181314,
+    "RepetitionTime": 0x00180080,
+    "ConvolutionKernel": 0x00181210,
+    "FrameReferenceTime": 0x00541300,
+    "AcquisitionTime": 0x00080032,
+    "SpacingBetweenSlices": 0x00180088,
+    "SliceThickness": 0x00180050,
+}
+_PASSES = tuple(_TAGS)[:5]  # in the order of `multiframe._PASSES`, where they follow acquisition and trigger time
+_LENGTHS = tuple(_TAGS)[5:]
+
+
+def with_passes(instance: Instance) -> Instance:
+    """The image with all values of `Instance.pass_` that its file has; frames have them already."""
+    if instance.frame is not None:
+        return instance
+    read = _read(instance.source)
+    return replace(instance, pass_=(*instance.pass_[:2], *[plain(read.get(name, "")) for name in _PASSES]))
+
+
+def thickness(instance: Instance) -> tuple[float, ...]:
+    """SpacingBetweenSlices and SliceThickness, mm, as far as the file says them; hints, never geometry."""
+    read = _read(instance.source)
+    lengths = []
+    for name in _LENGTHS:
+        try:
+            lengths.append(float(read[name]))
+        except (KeyError, ValueError):
+            continue
+    return tuple(length for length in lengths if length > 0)
+
+
+@lru_cache(maxsize=4096)
+def _read(source: Source) -> dict[str, str]:
+    """Elements as text; of a file that cannot be read any more, none."""
+    try:
+        header = read_header(source, list(_TAGS.values()))
+    except InputError:
+        return {}
+    elements = header.elements if header is not None else {}
+    values = {name: elements[tag].value for name, tag in _TAGS.items() if tag in elements}
+    return {name: value.decode("latin-1").strip(" \0") for name, value in values.items() if isinstance(value, bytes)}

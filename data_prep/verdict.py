@@ -52,7 +52,9 @@ CODES = {
         _STOP, "the transfer syntax is not known or not supported", "Install the extra named, or export again."
     ),
     "MISSING_SLICES": Code(
-        _STOP, "slices of the volume, or files of the image, are missing", "Export again; `--allow-gaps` fills the gaps in, and says so."
+        _STOP,
+        "slices of the volume, or files of the image, are missing",
+        "Export again; `--allow-gaps` fills the gaps in, and says so.",
     ),
     "VARIABLE_SPACING": Code(_STOP, "the slices do not lie at equal distances on one line", _AGAIN),
     "DUPLICATE_CONFLICT": Code(_STOP, "two different images claim one place or one identity", _AGAIN),

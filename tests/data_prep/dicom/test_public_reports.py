@@ -72,8 +72,7 @@ def test_each_volume_of_enhanced_frames_holds_the_frames_of_one_kind_in_their_pl
             kind
             for kind in kinds
             if all(
-                (round(z, 3), *kind) in stored
-                and np.array_equal(volume.array[..., k].T, stored[round(z, 3), *kind])
+                (round(z, 3), *kind) in stored and np.array_equal(volume.array[..., k].T, stored[round(z, 3), *kind])
                 for k, z in enumerate(heights)
             )
         ]

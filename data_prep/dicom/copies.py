@@ -35,10 +35,10 @@ def same_pixels(one: Instance, other: Instance) -> bool:
     if one.fault or other.fault or one.shape != other.shape:
         return False
     try:
-        arrays = [read_pixels([instance], str(instance.source))[0] for instance in (one, other)]
+        first, second = (read_pixels([instance], str(instance.source))[0] for instance in (one, other))
     except InputError:
         return False
-    return bool(np.array_equal(*arrays))
+    return bool(np.array_equal(first, second))
 
 
 def without_copies(group: Group) -> Group | None:

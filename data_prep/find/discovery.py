@@ -29,8 +29,8 @@ def discover(
     DICOM images are grouped by SeriesInstanceUID wherever they lie, and split by what makes one volume: direction,
     grid, complex component, echo, inversion time, time point, b-value, image type (`split_volumes`). What is no slice
     is set aside, and listed. Only headers are read, but for slices that lie in one place; what the pixels alone
-    can tell, `Series.volume` raises. What is found is kept in a temporary file, so memory does not grow with the number of
-    files.
+    can tell, `Series.volume` raises. What is found is kept in a temporary file, so memory does not grow with the
+    number of files.
 
     Args:
         paths: folders with all that is below them, files, zip archives, folders within zip archives. Hidden files

@@ -103,8 +103,8 @@ class Gate:
         if self.index.patients(uid, folder) > 1:
             return InputError(name, "MIXED_PATIENTS", f"{name} and the others are images of more than one patient")
         fault = self.index.fault(uid, folder)
-        if fault is not None and (reason := fault.instance.fault) is not None:
-            return InputError(name, *reason)
+        if fault is not None and (why := fault.instance.fault) is not None:
+            return InputError(name, *why)
         return self.broken_neighbour(uid, folder)
 
     def broken_neighbour(self, uid: str, folder: bytes | None) -> InputError | None:

@@ -92,6 +92,7 @@ class RunRecord(_Record):
     bundle: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     cases: list[CaseRecord] = Field(default_factory=list)
+    passed_over: str = Field(default="", description="what was found and not used, in words")
     metrics: dict[str, Any] | None = None
 
     @property

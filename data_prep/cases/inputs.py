@@ -12,6 +12,7 @@ from data_prep.cases.read import read_volume, volume_at
 from data_prep.errors import InputError
 from data_prep.find.discovery import discover
 from data_prep.find.locate import series_at
+from data_prep.find.passed import PassedOver
 from data_prep.find.walk import is_archive
 from data_prep.series import Series, file_name
 from data_prep.verdict import Verdict
@@ -60,6 +61,7 @@ def list_cases(
     allow_gaps: bool = False,
     modalities: Iterable[str] | None = None,
     workers: int = 1,
+    passed: PassedOver | None = None,
 ) -> list[Case]:
     """Find the cases in `source`.
 
@@ -71,6 +73,7 @@ def list_cases(
         allow_gaps: of `discover`.
         modalities: of `discover`.
         workers: of `discover`.
+        passed: of `discover`.
 
     Returns:
         Cases in the datalist's order or in natural order of their paths; an empty list where there is no image.
@@ -86,7 +89,7 @@ def list_cases(
         return unique_names(_from_entry(datalist, entry, allow_gaps) for entry in read_datalist(datalist, section))
     if source.is_file() and not is_archive(source):
         return unique_names([_at(source, allow_gaps)])
-    found = list(discover(source, allow_gaps=allow_gaps, modalities=modalities, workers=workers))
+    found = list(discover(source, allow_gaps=allow_gaps, modalities=modalities, workers=workers, passed=passed))
     if len(found) == 1 and found[0].code == "MISSING_FILE":
         raise InputError(source, found[0].code, found[0].reason)
     return unique_names(_from_series(series) for series in found)

@@ -8,6 +8,7 @@ from pathlib import Path
 from data_prep.budget import DEFAULT_BUDGET, Budget
 from data_prep.find.gate import Gate
 from data_prep.find.index import ScanIndex
+from data_prep.find.passed import PassedOver
 from data_prep.find.scan import scan
 from data_prep.find.walk import walk_all
 from data_prep.series import Series
@@ -23,6 +24,7 @@ def discover(
     workers: int = 1,
     deep: bool = True,
     budget: Budget = DEFAULT_BUDGET,
+    passed: PassedOver | None = None,
 ) -> Iterator[Series]:
     """Find every series, and say of each whether it can be used.
 
@@ -34,13 +36,15 @@ def discover(
 
     Args:
         paths: folders with all that is below them, files, zip archives, folders within zip archives. Hidden files
-            and links are passed over, as are files that neither are images nor are called so.
+            are passed over, and so are files that neither are images nor are called so, and links, but for those into
+            the store of a data set's manager (DataLad and git-annex, DVC).
         allow_gaps: accept volumes in which whole slices are missing; they get the flag `gaps_allowed`.
         modalities: DICOM modalities that are wanted; None: `MODALITIES`.
         workers: processes that read headers. With more than one, a script must guard its start by
             `if __name__ == "__main__":`, as `multiprocessing` asks for.
         deep: go into subfolders.
         budget: limits for hostile input.
+        passed: gets what is passed over: files that are no images, links, pipes.
 
     Yields:
         Series in natural order of their first file. What is wrong with a path is a series as well: nothing is
@@ -49,7 +53,8 @@ def discover(
     places = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     with ScanIndex() as index:
         found = walk_all(places, deep=deep, budget=budget)
-        index.fill(scan(found, workers=workers, named=frozenset(places)))
+        rows = scan(found, workers=workers, named=frozenset(places))
+        index.fill((PassedOver() if passed is None else passed).kept_from(rows))
         gate = Gate(index, frozenset(modalities or MODALITIES), allow_gaps=allow_gaps, budget=budget)
         for kind, uid, row in index.units():
             yield from gate.judge(kind, uid, row)

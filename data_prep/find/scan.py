@@ -19,8 +19,9 @@ from data_prep.dicom.parser import read_instance
 from data_prep.dicom.strays import look
 from data_prep.errors import InputError
 from data_prep.find.order import sort_text
+from data_prep.find.passed import Passed, PassedOver, Why
 from data_prep.formats.source import UNREADABLE, Source, unreadable
-from data_prep.formats.table import SUFFIXES, format_of, volume_file
+from data_prep.formats.table import SUFFIXES, format_of, has_header, volume_file
 
 _CHUNK = 64  # files sent to a worker at once
 _WORTH_IT = 512  # files from which on starting workers pays
@@ -91,8 +92,10 @@ class Row(NamedTuple):
         return code, reason
 
 
-def scan(sources: Iterable[Source | InputError], *, workers: int = 1, named: frozenset[Path]) -> Iterator[Row]:
-    """A row for every file that is an image or should be one.
+def scan(
+    sources: Iterable[Source | InputError | Passed], *, workers: int = 1, named: frozenset[Path]
+) -> Iterator[Row | Passed]:
+    """A row for every file that is an image or should be one, and what is passed over.
 
     Args:
         sources: of `walk_all`.
@@ -109,10 +112,13 @@ def scan(sources: Iterable[Source | InputError], *, workers: int = 1, named: fro
 
 
 def _in_processes(
-    first: list[Source | InputError], rest: Iterator[Source | InputError], workers: int, named: frozenset[Path]
-) -> Iterator[Row]:
+    first: list[Source | InputError | Passed],
+    rest: Iterator[Source | InputError | Passed],
+    workers: int,
+    named: frozenset[Path],
+) -> Iterator[Row | Passed]:
     """Chunks of files to worker processes, few at a time, so that memory stays flat."""
-    waiting: deque[Future[list[Row]]] = deque()
+    waiting: deque[Future[list[Row | Passed]]] = deque()
     with safe_path(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         while chunk := first[:_CHUNK] or list(islice(rest, _CHUNK)):
             first = first[_CHUNK:]
@@ -123,12 +129,15 @@ def _in_processes(
             yield from future.result()
 
 
-def _rows(sources: Iterable[Source | InputError], named: frozenset[Path]) -> list[Row]:
-    rows = (_row(source, named) for source in sources)
-    return [row for row in rows if row is not None]
+def _rows(sources: Iterable[Source | InputError | Passed], named: frozenset[Path]) -> list[Row | Passed]:
+    passed = PassedOver()
+    rows = passed.kept_from(_row(source, named) for source in sources)
+    return [*rows, *passed]
 
 
-def _row(source: Source | InputError, named: frozenset[Path]) -> Row | None:
+def _row(source: Source | InputError | Passed, named: frozenset[Path]) -> Row | Passed:
+    if isinstance(source, Passed):
+        return source
     if isinstance(source, InputError):
         return _error_row(Source(Path(source.path)), source)
     if source.member is None and source.path in named:
@@ -143,7 +152,7 @@ def _row(source: Source | InputError, named: frozenset[Path]) -> Row | None:
         return _error_row(source, unreadable(source, error))
     if found is None:
         if source.path not in named or source.member is not None:
-            return None
+            return Passed.of(source, Why.VOXELS if has_header(source) else Why.OTHER)
         return _error_row(source, InputError(source.path, "NOT_AN_IMAGE", f"{source.name} is not an image"))
     if isinstance(found, NoImage):
         return _start(source, Kind.NO_IMAGE)._replace(series=found.series_uid, content=found.modality.encode())

@@ -108,7 +108,16 @@ def _open_regular(path: str, flags: int) -> int:
 @lru_cache(maxsize=2)
 def _archive(path: Path, changed: int) -> zipfile.ZipFile:
     """An archive that stays open while it is one of the last two that were asked for, and does not change."""
-    return zipfile.ZipFile(path)
+    archive = zipfile.ZipFile(path)
+    for member in archive.infolist():
+        if "\\" in member.filename:
+            archive.NameToInfo.setdefault(member_name(member), member)
+    return archive
+
+
+def member_name(member: zipfile.ZipInfo) -> str:
+    r"""A member's name with `/` between its folders; archives made on Windows may have `\` there (APPNOTE 4.4.17.1)."""
+    return member.filename.replace("\\", "/")
 
 
 def reason(error: BaseException) -> str:

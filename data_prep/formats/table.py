@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,4 +93,16 @@ def volume_file(source: Source) -> Source:
     return header_beside(source) or source
 
 
+def has_header(source: Source) -> bool:
+    """Does a file hold the voxels of a header beside it, by the names of both?"""
+    stem, ending = os.path.splitext(source.name)
+    if ending.lower() in _PACKED:
+        stem, ending = os.path.splitext(stem)
+    endings = [suffix for one in FORMATS for suffix in one.detached]
+    return ending.lower() in _VOXELS and any(
+        source.beside(stem + other).is_file for suffix in endings for other in (suffix, suffix.upper())
+    )
+
+
+_VOXELS, _PACKED = (".raw", ".zraw", ".img", ".bin", ".dat"), (".gz", ".bz2")
 _BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}

@@ -57,6 +57,7 @@ def show_run(run: RunRecord) -> None:
 
     if not run.cases:
         typer.echo("nothing to do: no image file and no DICOM series found", err=True)
+        tables.print_passed(run.passed_over)
         return
     tables.print_cases(run)
     if any(case.truth is not None for case in run.cases) and run.metrics is None:
@@ -68,5 +69,6 @@ def show_run(run: RunRecord) -> None:
     counts = Counter(case.status for case in run.cases)
     numbers = f"{counts['done']} done, {counts['failed']} failed, {counts['skipped']} skipped"
     typer.echo(f"\n{numbers}, in {run.seconds:.0f} s: {run.output}")
+    tables.print_passed(run.passed_over)
     if run.report:
         typer.echo(f"report: {Path(run.report).resolve()}")

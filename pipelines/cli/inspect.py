@@ -44,3 +44,5 @@ def _show(run: InspectRecord) -> None:
     tables.print_series(run)
     counts = ", ".join(f"{run.counts[verdict]} {verdict}" for verdict in ("ACCEPT", "SKIP", "QUARANTINE"))
     typer.echo(f"\n{counts}, in {run.seconds:.1f} s" if run.series else "nothing found: no image at all", err=True)
+    if run.remark:
+        typer.echo(run.remark, err=True)

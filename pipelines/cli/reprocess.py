@@ -68,6 +68,7 @@ def _show(run: ReprocessRecord) -> None:
 
     if not sum(run.jobs.values()):
         typer.echo("nothing to do: no image file and no DICOM series found", err=True)
+        tables.print_passed(run.passed_over)
         return
     rows = [(refused.case, refused.code, refused.reason) for refused in run.quarantined]
     if rows:
@@ -75,6 +76,7 @@ def _show(run: ReprocessRecord) -> None:
     states = ", ".join(f"{number} {state}" for state, number in run.jobs.items() if number)
     verb = "to examine" if run.dry_run else "examined now"
     typer.echo(f"\n{states}; {run.examined} {verb}, {sum(run.skipped.values())} skipped, in {run.seconds:.1f} s")
+    tables.print_passed(run.passed_over)
     if run.drift is not None:
         tables.print_drift(run.drift.warnings, run.drift.notes)
     if run.not_fetched:

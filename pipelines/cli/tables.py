@@ -48,6 +48,12 @@ def print_series(run: InspectRecord) -> None:
     (console if console.is_terminal else Console(width=_UNFOLDED)).print(table)
 
 
+def print_passed(remark: str) -> None:
+    """What was found and not used, on standard error."""
+    if remark:
+        typer.echo(f"{remark}; `healthytwin inspect` names them", err=True)
+
+
 def print_refused(record: LearningRecord) -> None:
     """The scans that were left out, each with its reason, on standard error."""
     for scan in record.refused:

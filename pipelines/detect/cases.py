@@ -16,10 +16,15 @@ from pipelines.record import CaseRecord
 
 if TYPE_CHECKING:
     from data_prep import Case, InputError, Volume
+    from data_prep.find.passed import PassedOver
 
 
 def gather_cases(
-    paths: Iterable[Path], *, allow_gaps: bool = False, modalities: Iterable[str] | None = None
+    paths: Iterable[Path],
+    *,
+    allow_gaps: bool = False,
+    modalities: Iterable[str] | None = None,
+    passed: PassedOver | None = None,
 ) -> tuple[list[Case], list[CaseRecord]]:
     """The cases at `paths`, each image once, and a record for what is skipped and for what could not be searched.
 
@@ -30,6 +35,7 @@ def gather_cases(
         paths: files, folders, zip archives, datalists.
         allow_gaps: accept DICOM volumes in which whole slices are missing.
         modalities: of DICOM that are wanted; None: all that make volumes.
+        passed: gets what is passed over.
 
     Raises:
         CommandError: none of the paths exists.
@@ -40,7 +46,9 @@ def gather_cases(
     errors: list[InputError] = []
     for path in paths:
         try:
-            cases += list_cases(path, allow_gaps=allow_gaps, modalities=modalities, workers=default_workers())
+            cases += list_cases(
+                path, allow_gaps=allow_gaps, modalities=modalities, workers=default_workers(), passed=passed
+            )
         except InputError as error:
             errors.append(error)
     if errors and not cases and all(error.code == "MISSING_FILE" for error in errors):

@@ -37,6 +37,17 @@ class SeriesRecord(BaseModel):
     flags: list[str] = Field(default_factory=list)
 
 
+class PassedRecord(BaseModel):
+    """Files of one kind that were found and not used."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    why: str
+    suffix: str
+    count: int
+    first: str = Field(description="the name of one")
+
+
 class InspectRecord(BaseModel):
     """One run of `healthytwin inspect`."""
 
@@ -49,6 +60,8 @@ class InspectRecord(BaseModel):
     pixels_checked: bool = False
     seconds: float = 0.0
     series: list[SeriesRecord] = Field(default_factory=list)
+    passed_over: list[PassedRecord] = Field(default_factory=list)
+    remark: str = Field(default="", description="what was passed over, in words")
 
     @property
     def counts(self) -> Counter[str]:
@@ -84,14 +97,20 @@ def inspect(
         CommandError: none of the paths exists.
     """
     from data_prep import discover
+    from data_prep.find.passed import PassedOver
 
     started = time.perf_counter()
     if not any(Path(path).exists() for path in paths) and all(".zip" not in str(path).lower() for path in paths):
         msg = "; ".join(f"{path}: there is no such file or folder" for path in paths)
         raise CommandError(msg)
-    found = discover(paths, allow_gaps=allow_gaps, modalities=modalities, workers=workers or default_workers())
+    passed = PassedOver()
+    found = discover(
+        paths, allow_gaps=allow_gaps, modalities=modalities, workers=workers or default_workers(), passed=passed
+    )
     run = InspectRecord(paths=[printable(path) for path in paths], allow_gaps=allow_gaps, pixels_checked=pixels)
     run.series = list(counting(_records(found, pixels=pixels), "looking"))
+    run.passed_over = [PassedRecord(**one._asdict() | {"first": printable(one.first)}) for one in passed]
+    run.remark = printable(passed.sentence())
     run.seconds = round(time.perf_counter() - started, 3)
     return run
 

@@ -48,14 +48,16 @@ def detect(
         CommandError: no path exists, the output cannot be written, there is no bundle or no such device.
         BundleError: the bundle is incomplete or its weights are not the calibrated ones.
     """
+    from data_prep.find.passed import PassedOver
+
     started = time.perf_counter()
     check_device(device)
-    root = find_bundle(bundle)
+    root, passed = find_bundle(bundle), PassedOver()
     if calibration is not None:
         load_calibration(root, calibration)  # before anything that takes time
     with waiting("looking for images"):
-        cases, failures = gather_cases(paths, allow_gaps=allow_gaps, modalities=modalities(root))
-    run = RunRecord(command="detect", output=str(output))
+        cases, failures = gather_cases(paths, allow_gaps=allow_gaps, modalities=modalities(root), passed=passed)
+    run = RunRecord(command="detect", output=str(output), passed_over=passed.sentence(named=False))
     results = [Result(record=failure) for failure in failures]
     if not cases and not failures:
         return run

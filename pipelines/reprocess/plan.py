@@ -95,6 +95,7 @@ class Plan:
         self.modalities = site.series.modalities or modalities(model.root)
         self.root, self.unread = root, 0
         self.skipped: Counter[str] = Counter()
+        self.passed_over = ""
         self.keys: set[str] = set()
 
     @property
@@ -118,12 +119,20 @@ class Plan:
         """Every task, once for every content; `skipped`, `keys` and `unread` are complete at the end.
 
         Raises:
-            CommandError: the source is not there any more.
+            CommandError: the source is not there any more, or its datalist is broken.
         """
+        from data_prep.find.passed import PassedOver
         from pipelines.detect.cases import gather_cases
 
         rules = self.site.series
-        cases, records = gather_cases([self.source], allow_gaps=rules.allow_gaps, modalities=self.modalities)
+        passed = PassedOver()
+        cases, records = gather_cases(
+            [self.source], allow_gaps=rules.allow_gaps, modalities=self.modalities, passed=passed
+        )
+        self.passed_over = passed.sentence(named=False)
+        for record in records:
+            if record.status == "failed":  # the source itself; no case is withdrawn for it
+                raise CommandError(f"{record.source}: {record.reason}")
         self.skipped.update(record.code or "" for record in records)
         for case in cases:
             if case.series is not None and case.series.shape and case.series.shape[-1] < rules.min_slices:

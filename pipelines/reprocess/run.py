@@ -80,6 +80,7 @@ class ReprocessRecord(BaseModel):
     examined: int = Field(default=0, description="done in this run; in a dry run: would be")
     jobs: dict[str, int] = Field(default_factory=dict, description="of this source, by state")
     skipped: dict[str, int] = Field(default_factory=dict, description="not for this bundle, by reason code")
+    passed_over: str = Field(default="", description="what was found and not used, in words, where the source was read")
     quarantined: list[RefusedRecord] = Field(default_factory=list)
     not_fetched: int = Field(default=0, description="series that the DICOMweb service did not give in full")
     unread: int = Field(default=0, description="that could not be read for now; the next run tries again")
@@ -208,7 +209,7 @@ def _work(record: ReprocessRecord, source: Path, model: Model, settings: Setting
         if record.examined or not (settings.archive / FILE_OF_REPORT).is_file():
             write_batch_report(settings.archive, ledger)
         record.report = str(settings.archive / FILE_OF_REPORT)
-        record.skipped = skipped
+        record.skipped, record.passed_over = skipped, plan.passed_over
         record.jobs = ledger.counts(plan.name)
         record.drift = drift(model.calibration, ledger.rows(State.DONE), model.configuration)
         rows = ledger.rows(State.QUARANTINED, source=plan.name)
@@ -300,5 +301,6 @@ def _rehearse(record: ReprocessRecord, source: Path, archive: Path, model: Model
                 record.quarantined.append(refused)
             states[state.value] += 1
         record.jobs, record.skipped = dict(states), dict(plan.skipped)
+        record.passed_over = plan.passed_over
         record.examined = states[State.PENDING.value] + states[State.WITHDRAWN.value]
         ledger.close()

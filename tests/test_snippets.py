@@ -18,7 +18,7 @@ from documents import PAGES, ROOT, Block, blocks
 from anomaly import load_detector
 from anomaly.engines.writer import write_examination
 from data_prep import read_volume
-from data_prep.cases.datalist import read_datalist
+from data_prep.cases.datalist import Datalist
 from data_prep.demo import TINY, make_cohort
 from data_prep.demo.dicom import write_series
 from data_prep.demo.render import Scan
@@ -89,7 +89,7 @@ def test_yaml_is_a_site_file(block: Block, tmp_path: Path) -> None:
 def test_json_is_a_datalist(block: Block, tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text(block.text)
     for section in json.loads(block.text):
-        assert read_datalist(tmp_path / "dataset.json", section)
+        assert Datalist.read(tmp_path / "dataset.json").section(section)
 
 
 def test_what_is_not_run_has_a_reason_and_is_rare() -> None:

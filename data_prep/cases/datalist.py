@@ -1,50 +1,114 @@
-"""Datalists: `dataset.json` in the manner of the Medical Segmentation Decathlon."""
+"""`Datalist`: `dataset.json` in the manner of the Medical Segmentation Decathlon, read once, checked, and handed on."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from data_prep.errors import InputError
+from data_prep.files import atomically
+from data_prep.formats.source import UNREADABLE, Source, unreadable
 
-SECTIONS = ("test", "validation", "training")
-
-
-def datalist_at(source: Path) -> Path | None:
-    """The datalist that `source` is or, as `dataset.json`, holds; None: it is something else. It need not be there."""
-    inside = source / "dataset.json"
-    path = inside if inside.is_file() else source
-    return path if path.suffix == ".json" else None
+FILE = "dataset.json"
+SECTIONS = ("training", "validation", "test")
+Entries = Sequence[Mapping[str, Any]]
 
 
-def read_datalist(path: Path, section: str | None = None) -> list[dict[str, Any]]:
-    """The entries of one section, each with a string `image`.
+@dataclass(frozen=True, kw_only=True)
+class Datalist:
+    """The sections of a cohort.
 
     Args:
-        path: JSON with at least one of the sections, lists of `{"image": ..., "label"?: ..., "healthy_slices"?:
-            [[start, stop], ...], ...}` or of plain image paths, relative to the file.
-        section: None: the first that is not empty of test, validation and training.
-
-    Returns:
-        Entries as they stand; `healthy_slices` as a tuple of pairs.
-
-    Raises:
-        InputError: BAD_DATALIST.
+        path: of the file; paths in it are relative to its folder.
+        sections: those of `SECTIONS` that are there, to their entries: each has a string `image`, and may have
+            `label`, a string, `healthy_slices`, a tuple of pairs `(start, stop)`, and other keys.
+        about: everything else in it, such as name and modality.
     """
-    try:
-        datalist = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise InputError(path, "BAD_DATALIST", f"not a JSON file ({error})") from error
-    known = [name for name in datalist if name in SECTIONS] if isinstance(datalist, dict) else []
-    name = section or next((name for name in SECTIONS if name in known and datalist[name]), "")
-    if not known or (section and section not in datalist):
-        reason = f"no section {section or ' or '.join(SECTIONS)!r} in it, there is {', '.join(known) or 'none'}"
-        raise InputError(path, "BAD_DATALIST", reason)
-    entries = datalist[name] if name else []
+
+    path: Path
+    sections: Mapping[str, Entries]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def at(cls, source: Path) -> Datalist | None:
+        """The datalist that `source` is or, as `dataset.json`, holds; None: it is something else.
+
+        Raises:
+            InputError: as of `read`.
+        """
+        inside = source / FILE
+        path = inside if inside.is_file() else source
+        return cls.read(path) if path.suffix == ".json" else None
+
+    @classmethod
+    def read(cls, path: Path) -> Datalist:
+        """Read and check a file.
+
+        Args:
+            path: JSON with at least one of the sections, lists of `{"image": ..., "label"?: ..., "healthy_slices"?:
+                [[start, stop], ...], ...}` or of plain image paths.
+
+        Raises:
+            InputError: MISSING_FILE, UNREADABLE, or BAD_DATALIST.
+        """
+        try:
+            content = json.loads(Source(path).read().decode("utf-8"))
+        except UNREADABLE as error:
+            if isinstance(error, RecursionError):
+                raise InputError(path, "BAD_DATALIST", "lists within lists without end") from error
+            raise unreadable(Source(path), error) from error
+        except ValueError as error:
+            raise InputError(path, "BAD_DATALIST", f"not a JSON file ({error})") from error
+        known = [name for name in SECTIONS if name in content] if isinstance(content, dict) else []
+        if not known:
+            raise InputError(path, "BAD_DATALIST", f"no section {' or '.join(SECTIONS)!r} in it, there is none")
+        sections = {name: _entries(path, name, content.pop(name)) for name in known}
+        return cls(path=path, sections=sections, about=content)
+
+    def section(self, name: str | None = None) -> Entries:
+        """The entries of one section.
+
+        Args:
+            name: of `SECTIONS`, or of another list in the file; None: the first that is not empty of test,
+                validation and training.
+
+        Raises:
+            InputError: BAD_DATALIST where there is no such section.
+        """
+        if name is None:
+            return next((self.sections[name] for name in reversed(SECTIONS) if self.sections.get(name)), ())
+        if name in self.sections:
+            return self.sections[name]
+        if name in self.about:
+            return _entries(self.path, name, self.about[name])
+        known = ", ".join(self.sections)
+        raise InputError(self.path, "BAD_DATALIST", f"no section {name!r} in it, there is {known}")
+
+    @property
+    def is_divided(self) -> bool:
+        """Has somebody said who trains and who validates?"""
+        return "validation" in self.sections
+
+    def write(self) -> Path:
+        """Write the file, whole or not at all: what it is about, then the sections in one order.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        order = {name: number for number, name in enumerate(SECTIONS)}
+        sections = dict(sorted(self.sections.items(), key=lambda item: order.get(item[0], len(order))))
+        with atomically(self.path) as partial:
+            partial.write_text(json.dumps({**self.about, **sections}, indent=1, default=dict) + "\n", encoding="utf-8")
+        return self.path
+
+
+def _entries(path: Path, name: str, entries: Any) -> Entries:
     if not isinstance(entries, list):
         raise InputError(path, "BAD_DATALIST", f"section {name!r} is no list but {type(entries).__name__}")
-    return [_entry(path, entry) for entry in entries]
+    return tuple(_entry(path, entry) for entry in entries)
 
 
 def _entry(path: Path, entry: Any) -> dict[str, Any]:

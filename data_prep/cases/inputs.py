@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from data_prep.cases.datalist import datalist_at, read_datalist
+from data_prep.cases.datalist import Datalist
 from data_prep.cases.read import read_volume, volume_at
 from data_prep.errors import InputError
 from data_prep.find.discovery import discover
@@ -55,7 +55,7 @@ class Case:
 
 
 def list_cases(
-    source: str | Path,
+    source: str | Path | Datalist,
     section: str | None = None,
     *,
     allow_gaps: bool = False,
@@ -66,9 +66,9 @@ def list_cases(
     """Find the cases in `source`.
 
     Args:
-        source: a datalist (`*.json`) or a folder with a `dataset.json`, a NIfTI, NRRD or DICOM file, a zip archive,
-            or a folder (tree) of such files. Hidden files and links are passed over in folders. A file that is named
-            but is not an image is a case as well: reading it says why it is none.
+        source: a `Datalist`, its file (`*.json`) or a folder with a `dataset.json`; a file of any format, a zip
+            archive, or a folder (tree) of such files. Hidden files are passed over in folders, and links as of
+            `discover`. A file that is named but is not an image is a case as well: reading it says why it is none.
         section: of a datalist; None: the first that is not empty of test, validation and training.
         allow_gaps: of `discover`.
         modalities: of `discover`.
@@ -82,21 +82,24 @@ def list_cases(
     Raises:
         InputError: MISSING_FILE, or BAD_DATALIST.
     """
-    source = Path(source)
-    if (datalist := datalist_at(source)) is not None:
-        if not datalist.exists():
-            raise InputError(datalist, "MISSING_FILE", "there is no such file")
-        return unique_names(_from_entry(datalist, entry, allow_gaps) for entry in read_datalist(datalist, section))
+    datalist = source if isinstance(source, Datalist) else Datalist.at(Path(source))
+    if datalist is not None:
+        return unique_names(_from_entry(datalist.path, entry, allow_gaps) for entry in datalist.section(section))
+    return _found(Path(str(source)), allow_gaps=allow_gaps, modalities=modalities, workers=workers, passed=passed)
+
+
+def _found(source: Path, *, allow_gaps: bool, **discovery: Any) -> list[Case]:
+    """The cases of a file, a folder or an archive."""
     if source.is_file() and not is_archive(source):
         return unique_names([_at(source, allow_gaps)])
-    found = list(discover(source, allow_gaps=allow_gaps, modalities=modalities, workers=workers, passed=passed))
+    found = list(discover(source, allow_gaps=allow_gaps, **discovery))
     if len(found) == 1 and found[0].code == "MISSING_FILE":
         raise InputError(source, found[0].code, found[0].reason)
     return unique_names(_from_series(series) for series in found)
 
 
 def list_items(
-    source: str | Path | tuple[Case, ...], section: str | None = None, *, allow_gaps: bool = False
+    source: str | Path | Datalist | tuple[Case, ...], section: str | None = None, *, allow_gaps: bool = False
 ) -> list[dict[str, Any]]:
     """`list_cases` as items for a MONAI dataset: `image`, `case`, and `label` and `healthy_slices` where known.
 
@@ -125,7 +128,7 @@ def _from_series(series: Series) -> Case:
     return Case(name=series.name, image=series.place, series_uid=series.uid, series=series)
 
 
-def _from_entry(datalist: Path, entry: dict[str, Any], allow_gaps: bool) -> Case:
+def _from_entry(datalist: Path, entry: Mapping[str, Any], allow_gaps: bool) -> Case:
     rest = {key: value for key, value in entry.items() if value is not None}
     case = _at(datalist.parent / rest.pop("image"), allow_gaps)
     label = rest.pop("label", None)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_prep.cases.datalist import SECTIONS, read_datalist
+from data_prep.cases.datalist import Datalist
 from data_prep.cohort.found import Found
 from data_prep.series import file_name
 
@@ -22,15 +21,13 @@ def datalist_cases(path: Path) -> Iterator[Found]:
     Raises:
         InputError: BAD_DATALIST.
     """
-    first = read_datalist(path)  # raises where it is none
-    sections = [name for name in SECTIONS if name in json.loads(path.read_text(encoding="utf-8"))]
-    divided = "validation" in sections
-    for section in reversed(sections) if first else ():
-        for entry in read_datalist(path, section):
+    datalist = Datalist.read(path)
+    for section, entries in datalist.sections.items():
+        for entry in entries:
             image = path.parent / entry["image"]
             label = path.parent / entry["label"] if entry.get("label") else None
             keys = {key: value for key, value in entry.items() if key not in (*_OURS, "image") and value is not None}
-            unknown = not divided and section == "test" and label is None
+            unknown = not datalist.is_divided and section == "test" and label is None
             yield Found(
                 name=file_name(image),
                 image=image,
@@ -38,6 +35,6 @@ def datalist_cases(path: Path) -> Iterator[Found]:
                 label=label,
                 site=str(entry.get("site") or ""),
                 healthy=False if unknown else None,
-                section=section if divided else None,
+                section=section if datalist.is_divided else None,
                 meta=keys,
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.cases.datalist import FILE, SECTIONS, Datalist
 from data_prep.demo.dicom import write_series
 from data_prep.demo.grid import AXIAL_THICK, Grid
 from data_prep.demo.render import render
@@ -74,18 +74,15 @@ def make_cohort(
         msg = f"numbers of scans must be 0 or more, and dicom at most healthy + lesions, got {counts}"
         raise ValueError(msg)
     folder = Path(out_dir)
-    lists: dict[str, list[dict[str, Any]]] = {"training": [], "validation": [], "test": []}
+    lists: dict[str, list[dict[str, Any]]] = {name: [] for name in SECTIONS}
     plan = [
         *_healthy_sections(seed, {"training": training, "validation": validation}, grid, oblique),
         *_test_section(seed, healthy, dicom, grid, oblique, _planned(kinds, lesion_ml, lesions)),
     ]
     for order in plan:
         lists[order.section].append(_make(order, folder, seed=seed, contrast=contrast))
-    path = folder / "dataset.json"
     folder.mkdir(parents=True, exist_ok=True)
-    with atomically(path) as partial:
-        partial.write_text(json.dumps(_header(contrast, seed) | lists, indent=1) + "\n", encoding="utf-8")
-    return path
+    return Datalist(path=folder / FILE, sections=lists, about=_header(contrast, seed)).write()
 
 
 def _planned(kinds: Sequence[str], lesion_ml: Sequence[float], count: int) -> list[tuple[str, float]]:

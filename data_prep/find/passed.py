@@ -30,13 +30,13 @@ class Passed(NamedTuple):
     Args:
         why: the reason.
         suffix: of their names, such as `.txt`; "" where they have none that is usual.
-        count: how many.
+        files: how many.
         first: the name of one.
     """
 
     why: Why
     suffix: str
-    count: int
+    files: int
     first: str
 
     @classmethod
@@ -64,7 +64,7 @@ class PassedOver:
 
     def __len__(self) -> int:
         """How many files."""
-        return sum(kind.count for kind in self._kinds.values())
+        return sum(kind.files for kind in self._kinds.values())
 
     def add(self, passed: Passed) -> None:
         """Some more."""
@@ -72,7 +72,7 @@ class PassedOver:
             return
         key = (passed.why, passed.suffix)
         before = self._kinds.get(key)
-        self._kinds[key] = passed if before is None else before._replace(count=before.count + passed.count)
+        self._kinds[key] = passed if before is None else before._replace(files=before.files + passed.files)
 
     def kept_from(self, items: Iterable[_Item | Passed]) -> Iterator[_Item]:
         """The items that are not passed over; those that are, are counted."""
@@ -92,9 +92,9 @@ class PassedOver:
         return f"passed over: {kinds}" if kinds else ""
 
     def _of(self, why: Why, named: bool) -> str:
-        kinds = sorted((kind for kind in self if kind.why is why), key=lambda kind: -kind.count)
-        count = sum(kind.count for kind in kinds)
-        endings = ", ".join(f"{kind.suffix or 'no ending'} {kind.count}" for kind in kinds[:_MANY])
+        kinds = sorted((kind for kind in self if kind.why is why), key=lambda kind: -kind.files)
+        count = sum(kind.files for kind in kinds)
+        endings = ", ".join(f"{kind.suffix or 'no ending'} {kind.files}" for kind in kinds[:_MANY])
         such = f", such as {kinds[0].first}" if named else ""
         return f"{count} {_PLURAL[why] if count > 1 else why.value} ({endings}){such}"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.benchmark.hashes import stamps
-from pipelines.cohort.healthy import TrainingData, gather, write_datalist
+from pipelines.cohort.healthy import TrainingData, gather
 from pipelines.problems import CommandError
 from pipelines.terminal.progress import progress
 
@@ -38,7 +38,7 @@ class Cohort:
     @cached_property
     def learned(self) -> list[Any]:
         """What a training depends on: the healthy scans, their division, their preparation."""
-        listed = self.data.datalist()
+        listed = self.data.datalist(self.listed.parent).sections
         return [listed, stamps(entry["image"] for entries in listed.values() for entry in entries), list(self.prepare)]
 
     @cached_property
@@ -144,11 +144,11 @@ def gather_cohort(
     if box_key is not None and not any(box_key in item for item in test):
         msg = f"{datalist}: no test case has a box {box_key!r}"
         raise CommandError(msg)
-    write_datalist(data, folder / "dataset.json")
+    listed = data.datalist(folder).write()
     prepare = plan_for(data.fingerprint).prepare
     if bundle is not None:
         prepare = ConfigParser.load_config_file(bundle / "configs" / "inference.yaml")["prepare"]
-    return Cohort(data, folder / "dataset.json", test, prepare)
+    return Cohort(data, listed, test, prepare)
 
 
 def _instantiate(configs: Sequence[dict[str, Any]]) -> list[Any]:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.detect.cases import listed, refusing, without_voxels
-from pipelines.machine.files import write_whole
 from pipelines.problems import CommandError
 from pipelines.record import CaseRecord
 from pipelines.terminal.progress import progress
 
 if TYPE_CHECKING:
     from data_prep import Case, Fingerprint, Volume
+    from data_prep.cases.datalist import Datalist
 
-SECTIONS = ("training", "validation")
+LEARNED_FROM = ("training", "validation")
 _CALIBRATION = 9  # the fewest with which a false-alarm rate of 10 % can be promised
 FEWEST = 3  # two scans to learn from, one to validate on
 
@@ -40,9 +39,12 @@ class TrainingData:
     modality: str = ""
     notes: list[str] = field(default_factory=list)
 
-    def datalist(self) -> dict[str, Any]:
-        """As a `dataset.json` with absolute paths."""
-        return {section: [listed(case) for case in cases] for section, cases in self.sections.items()}
+    def datalist(self, folder: Path) -> Datalist:
+        """As the `dataset.json` of a folder, with absolute paths."""
+        from data_prep.cases.datalist import FILE, Datalist
+
+        sections = {section: [listed(case) for case in cases] for section, cases in self.sections.items()}
+        return Datalist(path=folder / FILE, sections=sections)
 
 
 def gather(source: Path) -> TrainingData:
@@ -71,7 +73,7 @@ def gather(source: Path) -> TrainingData:
                     volumes.append(without_voxels(case.volume()))
                     good[section].append(case)
     if "validation" not in good:
-        good = dict(zip(SECTIONS, divide(good["training"]), strict=True))
+        good = dict(zip(LEARNED_FROM, divide(good["training"]), strict=True))
         notes.append(
             f"{len(good['validation'])} of the scans are kept back to choose the checkpoint and to calibrate on"
         )
@@ -118,17 +120,14 @@ def divide(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
 
 def _sections(source: Path) -> tuple[dict[str, list[Case]], list[str]]:
     """The cases by section; "training" alone where nobody divided them."""
-    from data_prep import InputError, list_cases
-    from data_prep.cases.datalist import datalist_at
+    from data_prep import list_cases
+    from data_prep.cases.datalist import Datalist
 
-    datalist = datalist_at(source)
+    datalist = Datalist.at(source)
     if datalist is None:
         return {"training": [case for case in list_cases(source) if not case.skipped]}, []
     training = list_cases(datalist, "training")
-    try:
-        validation = list_cases(datalist, "validation")
-    except InputError:
-        validation = []
+    validation = list_cases(datalist, "validation") if datalist.is_divided else []
     if not validation:
         return {"training": training}, []
     shared = {_patient(case) for case in training} & {_patient(case) for case in validation}
@@ -143,8 +142,3 @@ def _patient(case: Case) -> str:
 def _modality(cases: Sequence[Case]) -> str:
     found = {case.series.modality for case in cases if case.series is not None and case.series.modality}
     return found.pop() if len(found) == 1 else ""
-
-
-def write_datalist(data: TrainingData, path: Path) -> None:
-    """Write the `dataset.json` that the bundle's config reads."""
-    write_whole(path, json.dumps(data.datalist(), indent=2) + "\n")

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from pipelines.cohort.healthy import SECTIONS, check_families
+from pipelines.cohort.healthy import LEARNED_FROM, check_families
 from pipelines.detect.cases import healthy_part, listed, refusing
-from pipelines.machine.files import writable_folder, write_whole
+from pipelines.machine.files import writable_folder
 from pipelines.problems import CommandError
 from pipelines.record import LearningRecord
 from pipelines.terminal.progress import progress
 
 if TYPE_CHECKING:
     from data_prep import Case, Volume
+    from data_prep.cases.datalist import Datalist
 
 _IN_SLICES = (0.5, 1.0)  # extent across the slices over the extent within, both in mm
 
@@ -66,19 +65,21 @@ def plant(
         CommandError: an unknown family, a radius that is none, no scan, or the output cannot be written.
     """
     from data_prep import list_cases
+    from data_prep.cases.datalist import FILE, Datalist
 
     check_families("families", families)
     if not 0 < radius[0] <= radius[1]:
         msg = f"radius must be two lengths in mm, the smaller one first, got {radius[0]:g} and {radius[1]:g}"
         raise CommandError(msg)
     started = time.perf_counter()
-    cases = [case for case in list_cases(source, section) if not case.skipped]
+    datalist = Datalist.at(source)
+    cases = [case for case in list_cases(datalist or source, section) if not case.skipped]
     if not cases:
         msg = f"{source}: no scan to plant lesions into"
         raise CommandError(msg)
     for folder in ("images", "labels"):
         writable_folder(output / folder)
-    record = PlantRecord(datalist=str(output / "dataset.json"), families=list(families))
+    record = PlantRecord(datalist=str(output / FILE), families=list(families))
     entries: list[dict[str, Any]] = []
     with progress(len(cases), "planting") as begin:
         for case in cases:
@@ -88,24 +89,22 @@ def plant(
                 draw = {"families": families, "radius": radius, "seed": seed}
                 entries += _copies(case, volume, output, copies=copies, draw=draw, record=record)
     about = {"name": output.name, "families": list(families), "radius": list(radius), "seed": seed}
-    learned = _learned_from(source, section)
-    write_whole(output / "dataset.json", json.dumps({**about, **learned, "test": entries}, indent=2) + "\n")
+    learned = _learned_from(datalist, section)
+    Datalist(path=output / FILE, sections={**learned, "test": entries}, about=about).write()
     record.seconds = round(time.perf_counter() - started, 1)
     return record
 
 
-def _learned_from(source: Path, section: str | None) -> dict[str, list[dict[str, Any]]]:
+def _learned_from(datalist: Datalist | None, section: str | None) -> dict[str, list[dict[str, Any]]]:
     """The entries of training and validation, but for the section that was planted in; none where none was named."""
-    from data_prep import InputError, list_cases
-    from data_prep.cases.datalist import datalist_at
+    from data_prep import list_cases
 
     kept: dict[str, list[dict[str, Any]]] = {}
-    if section is None or datalist_at(source) is None:  # a folder has no sections: all of it was planted in
+    if section is None or datalist is None:  # a folder has no sections: all of it was planted in
         return kept
-    for name in SECTIONS:
-        if name != section:
-            with suppress(InputError):  # a datalist without that section
-                kept[name] = [listed(case) for case in list_cases(source, name)]
+    for name in LEARNED_FROM:
+        if name != section and name in datalist.sections:
+            kept[name] = [listed(case) for case in list_cases(datalist, name)]
     return kept
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from data_prep.errors import without_folders
-from pipelines.cohort.record import SECTIONS, PrepareRecord, ScanRecord
+from pipelines.cohort.record import PrepareRecord, ScanRecord
 from pipelines.machine.cores import default_workers
 from pipelines.machine.files import printable, writable_folder, write_whole
 from pipelines.problems import CommandError
@@ -20,6 +19,7 @@ from pipelines.terminal.progress import progress, waiting
 if TYPE_CHECKING:
     import numpy as np
 
+    from data_prep.cases.datalist import Datalist
     from data_prep.cohort.found import Found
     from data_prep.cohort.prepared import Prepared, Preparer
     from data_prep.cohort.steps import Steps
@@ -247,6 +247,7 @@ def _record(
 
 def _finish(run: PrepareRecord, preparer: Preparer, ready: list[Prepared], *, started: float) -> None:
     """Write datalist, contact sheet and record, and remove what an earlier run placed here and this one did not."""
+    from data_prep.cases.datalist import SECTIONS
     from pipelines.cohort.contact_sheet import write_contact_sheet
 
     folder = Path(run.output)
@@ -255,7 +256,7 @@ def _finish(run: PrepareRecord, preparer: Preparer, ready: list[Prepared], *, st
     placed = {path for scan in run.scans for path in (scan.image, scan.label) if path}
     for path in _placed_before(folder) - placed:
         (folder / path).unlink(missing_ok=True)
-    run.datalist = str(write_whole(folder / "dataset.json", json.dumps(datalist(run, ready), indent=1) + "\n"))
+    run.datalist = str(datalist(run, ready).write())
     run.contact_sheet = str(write_contact_sheet(folder / "contact_sheet.html", run, preparer.cache))
     run.seconds = round(time.perf_counter() - started, 3)
     write_whole(folder / "prepare.json", run.model_dump_json(indent=2) + "\n")
@@ -275,8 +276,10 @@ def _placed_before(folder: Path) -> set[str]:
     }
 
 
-def datalist(run: PrepareRecord, ready: Sequence[Prepared]) -> dict[str, Any]:
-    """The `dataset.json` of a run, in the manner of the Medical Segmentation Decathlon."""
+def datalist(run: PrepareRecord, ready: Sequence[Prepared]) -> Datalist:
+    """The datalist of a run."""
+    from data_prep.cases.datalist import FILE, SECTIONS, Datalist
+
     runs = {one.scan.name: one.runs for one in ready if one.runs}
     rest = {
         one.scan.name: {key: value for key, value in one.scan.meta.items() if key != "healthy_slices"} for one in ready
@@ -288,4 +291,5 @@ def datalist(run: PrepareRecord, ready: Sequence[Prepared]) -> dict[str, Any]:
             entry = {key: value for key, value in keys.items() if value} | rest[scan.name]
             sections[scan.section].append(entry | ({"healthy_slices": runs[scan.name]} if scan.name in runs else {}))
     modality = run.preparation.get("sequence") or "image"
-    return {"name": Path(run.output).name, "modality": {"0": modality}, "preparation": run.preparation, **sections}
+    about = {"name": Path(run.output).name, "modality": {"0": modality}, "preparation": run.preparation}
+    return Datalist(path=Path(run.output) / FILE, sections=sections, about=about)

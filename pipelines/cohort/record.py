@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.problems import ExitCode
 
-SECTIONS = ("training", "validation", "test")
-
 
 class ScanRecord(BaseModel):
     """One scan, and what became of it."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.machine.files import printable, writable_folder, write_whole
+from pipelines.machine.files import printable, writable_folder
 from pipelines.problems import CommandError
 from pipelines.record import CaseRecord, LearningRecord
 from pipelines.terminal.progress import progress
@@ -16,7 +15,6 @@ from pipelines.terminal.progress import progress
 if TYPE_CHECKING:
     from data_prep.heads import HeadOrder
 
-_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr")
 STRIPPED = {"no": 0.0, "yes": 1.0, "half": 0.5}
 
 
@@ -76,19 +74,23 @@ def synthesise(source: Path, output: Path, *, order: HeadOrder, section: str = "
 
 def _maps(source: Path) -> Sequence[Path]:
     """The label maps at `source`, by name."""
+    from data_prep.formats.table import suffix_of
+
     found = sorted(source.iterdir()) if source.is_dir() else [source]
-    maps = [path for path in found if path.name.lower().endswith(_SUFFIXES) and path.is_file()]
+    maps = [path for path in found if suffix_of(path.name) and path.is_file()]
     if not maps:
-        msg = f"{source}: no label map, a NIfTI or NRRD file, is there"
+        msg = f"{source}: no label map, such as a NIfTI file, is there"
         raise CommandError(msg)
     return maps
 
 
 def _write_datalist(output: Path, entries: list[dict[str, Any]], order: HeadOrder, section: str) -> None:
+    from data_prep.cases.datalist import FILE, Datalist
+
     about = {
         "name": output.name,
         "modality": {"0": "MR"},
         "description": "Healthy heads made by healthytwin synthesise from label maps. No patient was scanned.",
         "seed": order.seed,
     }
-    write_whole(output / "dataset.json", json.dumps({**about, section: entries}, indent=2) + "\n")
+    Datalist(path=output / FILE, sections={section: entries}, about=about).write()

@@ -44,7 +44,7 @@ class PassedRecord(BaseModel):
 
     why: str
     suffix: str
-    count: int
+    files: int
     first: str = Field(description="the name of one")
 
 

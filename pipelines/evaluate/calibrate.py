@@ -92,10 +92,10 @@ def _cases(
     source: Path, section: str, wanted: list[str] | None, *, allow_gaps: bool
 ) -> tuple[list[Case], list[CaseRecord]]:
     from data_prep import list_cases
-    from data_prep.cases.datalist import datalist_at
+    from data_prep.cases.datalist import Datalist
 
-    if datalist_at(source) is not None:
-        return list_cases(source, section, allow_gaps=allow_gaps), []
+    if (datalist := Datalist.at(source)) is not None:
+        return list_cases(datalist, section, allow_gaps=allow_gaps), []
     cases, records = gather_cases([source], allow_gaps=allow_gaps, modalities=wanted)
     return cases, [record for record in records if record.status == "failed"]
 

@@ -10,13 +10,14 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from data_prep.cases.datalist import Entries
 from pipelines.bundles import find_bundle
 from pipelines.cli.guard import guarded
 from pipelines.cli.options import Debug, output
@@ -106,21 +107,22 @@ def study(
         like: the bundle whose preparation, region and families are taken.
         steps: of each of four epochs.
     """
-    data = gather(source).datalist()
+    data = gather(source)
     for run in runs:
         folder = writable_folder(output / run.name)
         if not (folder / "row.json").is_file():
-            datalist = {**data, "training": fewer(data["training"], run.patients)}
-            write_whole(folder / "dataset.json", json.dumps(datalist))
+            whole = data.datalist(folder)
+            few = {**whole.sections, "training": fewer(whole.sections["training"], run.patients)}
+            replace(whole, sections=few).write()
             row = _done(run, source, folder, encoder=encoder, template=find_bundle(like), steps=steps)
             write_whole(folder / "row.json", json.dumps(row, indent=2) + "\n")
         yield json.loads((folder / "row.json").read_text(encoding="utf-8"))
 
 
-def fewer(entries: Sequence[dict[str, Any]], count: int | None) -> list[dict[str, Any]]:
+def fewer(entries: Entries, count: int | None) -> Entries:
     """The entries of `count` patients, the first by their names' hash, so that five are among ten."""
 
-    def patient(entry: dict[str, Any]) -> str:
+    def patient(entry: Mapping[str, Any]) -> str:
         return str(entry.get("patient", Path(entry["image"]).name))
 
     names = sorted({patient(entry) for entry in entries}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())

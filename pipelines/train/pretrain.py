@@ -192,11 +192,12 @@ class _Batches:
 def _gather(sources: Sequence[Path], refused: list[CaseRecord]) -> Iterator[_Source]:
     """Read every volume once; the bad ones are listed."""
     from data_prep import list_cases, read_volume, take_fingerprint
-    from data_prep.cases.datalist import datalist_at
+    from data_prep.cases.datalist import Datalist
 
     for number, place in enumerate(sources):
-        section = None if datalist_at(place) is None else "training"
-        cases = [case for case in list_cases(place, section) if not case.skipped]
+        datalist = Datalist.at(place)
+        listed = list_cases(place) if datalist is None else list_cases(datalist, "training")
+        cases = [case for case in listed if not case.skipped]
         good: list[Case] = []
         volumes: list[Volume] = []
         highest = 0

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from pipelines.bundles import find_bundle
-from pipelines.cohort.healthy import TrainingData, check_families, gather, write_datalist
+from pipelines.cohort.healthy import TrainingData, check_families, gather
 from pipelines.machine.files import writable_folder, write_whole
 from pipelines.machine.provenance import provenance
 from pipelines.problems import CommandError
@@ -76,7 +76,7 @@ def train(
     template, data = find_bundle(like), gather(source)
     _free(output, resume=resume)
     work = writable_folder(output / _WORK)
-    write_datalist(data, work / "dataset.json")
+    data.datalist(work).write()
     _write_configs(output, template, data, exact=like is not None)
     _apart(output, settings or {})
     changes = {**(settings or {}), "resume": resume}

@@ -119,11 +119,13 @@ def snapshot(paths: Iterable[Path], context: str) -> str:
         paths: folders.
         context: what else decides which jobs follow from them.
     """
-    from data_prep.find.passed import PassedOver
+    from data_prep.find.passed import Passed
     from data_prep.find.walk import walk_all
 
     total = 0
-    for source in PassedOver().kept_from(walk_all(paths)):
+    for source in walk_all(paths):
+        if isinstance(source, Passed):
+            continue
         entry = str(source) if isinstance(source, Exception) else f"{source}\0{stamp(source)}"
         total += int.from_bytes(hashlib.sha256(os.fsencode(entry)).digest(), "big")
     return hashlib.sha256(f"{total:x}\0{context}".encode()).hexdigest()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli.guard import guarded
 from pipelines.cli.options import Debug
+
+if TYPE_CHECKING:
+    from pipelines.pacs.tls import Tls
 
 
 def receive(
@@ -22,15 +25,35 @@ def receive(
     settle: Annotated[float, typer.Option(min=1, help="Seconds of quiet after which a study is complete.")] = 60,
     most_mb: Annotated[float, typer.Option("--max-mb", min=1, help="Size of an image, MB.")] = 512,
     free_gb: Annotated[float, typer.Option(min=0, help="Disk space to keep free, GB.")] = 2,
+    take_broken: Annotated[
+        bool,
+        typer.Option("--take-broken", help="Also take studies whose association broke. [default: hold them back]"),
+    ] = False,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Own certificate and its chain, PEM: listen with TLS.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Key of the certificate, PEM.")] = None,
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Authorities, PEM: senders must show a certificate that one of them signed."),
+    ] = None,
+    site: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings of the site, YAML; `receive.tls` names certificates.")
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Listen for images that a PACS or scanner sends by C-STORE, until Ctrl-C."""
     with guarded(debug=debug):
+        import os
         import time
+        import warnings
 
         from pipelines.machine.files import writable_folder
         from pipelines.pacs.receive import Receiver
 
+        if not debug:
+            warnings.simplefilter("ignore")  # pydicom's warnings hold values of headers
+        os.umask(0o077)
         receiver = Receiver(
             writable_folder(inbox),
             title=title,
@@ -39,16 +62,39 @@ def receive(
             settle=settle,
             most_mb=most_mb,
             free_gb=free_gb,
+            hold=not take_broken,
+            tls=_certificates(tls_certificate, tls_key, tls_ca, site),
         )
         receiver.start()
         typer.echo(f"{title} listens at {host}:{receiver.port} for {', '.join(allow)}", err=True)
         try:
+            held = 0
             while True:
                 time.sleep(1)
-                if receiver.settle_all():
+                moved, before, held = receiver.settle_all(), held, receiver.held
+                if moved:
                     numbers = ", ".join(
                         f"{number} {what}" for what, number in sorted(receiver.counts.items()) if number
                     )
                     typer.echo(f"so far: {numbers}", err=True)
+                if held > before:
+                    typer.echo(f"held back: {held} studies whose association broke or was refused an image", err=True)
         finally:
             receiver.stop()
+
+
+def _certificates(certificate: Path | None, key: Path | None, ca: Path | None, site: Path | None) -> Tls | None:
+    """Those of the options, else those of the site file."""
+    from pydantic import ValidationError
+
+    from pipelines.pacs.tls import Tls
+    from pipelines.problems import CommandError
+    from pipelines.reprocess.site import load_site
+
+    if certificate is key is ca is None:
+        return load_site(site).receive.tls
+    try:
+        return Tls(certificate=certificate, key=key, ca=ca)
+    except ValidationError as error:
+        msg = "--tls-certificate and --tls-key go together"
+        raise CommandError(msg) from error

@@ -66,8 +66,12 @@ def reprocess(
 def _show(run: ReprocessRecord) -> None:
     from pipelines.cli import tables
 
+    if run.not_fetched:
+        why = ", ".join(f"{number} x {reason}" for reason, number in sorted(run.not_fetched_why.items()))
+        typer.echo(f"{run.not_fetched} series did not come in full ({why}); the next run asks for them again", err=True)
     if not sum(run.jobs.values()):
-        typer.echo("nothing to do: no image file and no DICOM series found", err=True)
+        if not run.not_fetched:
+            typer.echo("nothing to do: no image file and no DICOM series found", err=True)
         tables.print_passed(run.passed_over)
         return
     rows = [(refused.case, refused.code, refused.reason) for refused in run.quarantined]
@@ -79,8 +83,6 @@ def _show(run: ReprocessRecord) -> None:
     tables.print_passed(run.passed_over)
     if run.drift is not None:
         tables.print_drift(run.drift.warnings, run.drift.notes)
-    if run.not_fetched:
-        typer.echo(f"{run.not_fetched} series did not come in full; the next run asks for them again", err=True)
     if run.sent:
         typer.echo("sending: " + ", ".join(f"{number} {what}" for what, number in run.sent.items() if number))
     if run.send_problem:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipelines.machine.files import sync
-from pipelines.pacs.targets import web_client
 from pipelines.problems import CommandError
 
 if TYPE_CHECKING:
-    from pydicom import Dataset
+    from pipelines.pacs.retrieve import Limits
 
 SPOOL = "spool"
 _STUDY, _SERIES, _NUMBER = "0020000D", "0020000E", "00201209"  # NumberOfSeriesRelatedInstances
 _NAME = 20
+_PAGE = 1000  # series asked for at once
+_MOST_SERIES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +31,21 @@ class Fetched:
         known: series that were in the spool already, complete.
         fetched: series that are in it now.
         failed: series that could not be fetched, or not all of them.
+        reasons: why not, and how often.
     """
 
     known: int = 0
     fetched: int = 0
     failed: int = 0
+    reasons: dict[str, int] = field(default_factory=dict, compare=False)
+
+
+class _Found(NamedTuple):
+    """A series that the service says it has."""
+
+    study: str
+    series: str
+    number: int | None
 
 
 def is_web(source: str) -> bool:
@@ -41,80 +53,102 @@ def is_web(source: str) -> bool:
     return source.startswith(("http://", "https://"))
 
 
-def fetch(url: str, spool: Path, *, modalities: Iterable[str], free_gb: float, timeout: float = 60) -> Fetched:
+def fetch(
+    url: str,
+    spool: Path,
+    *,
+    modalities: Iterable[str],
+    free_gb: float,
+    timeout: float = 60,
+    limits: Limits | None = None,
+) -> Fetched:
     """Bring every series of some modalities into `spool`, one folder each, named by hashes of the UIDs.
 
-    QIDO-RS and WADO-RS, DICOM PS3.18 sections 10.4 and 10.6; pixels come as they are stored.
+    QIDO-RS and WADO-RS, DICOM PS3.18 sections 10.4 and 10.6; pixels come as they are stored. Whatever goes wrong with
+    one series costs that series alone.
 
     Args:
         url: of the DICOMweb service; a user's name and password come from `~/.netrc`.
         spool: where to.
         modalities: MR, CT, ...
         free_gb: of the disk that stay free.
-        timeout: seconds.
+        timeout: seconds without a byte.
+        limits: of one series; None: the defaults.
 
     Raises:
         CommandError: the service cannot be asked, or the disk is full.
     """
-    import requests
+    from pipelines.pacs.retrieve import Limits, RetrieveError, Retriever
 
-    client = web_client(url, timeout=timeout)
-    known = fetched = failed = 0
-    spool.mkdir(parents=True, exist_ok=True)
-    try:
-        found = [(modality, one) for modality in modalities for one in _series(client, modality)]
-    except requests.RequestException as error:
-        msg = f"the DICOMweb service cannot be asked for series ({type(error).__name__})"
-        raise CommandError(msg) from error
-    for _, one in found:
-        study, series, number = (_value(one, tag) for tag in (_STUDY, _SERIES, _NUMBER))
-        folder = spool / _hashed(str(series))
-        if folder.is_dir() and number is not None and len(list(folder.iterdir())) == int(number):
+    spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+    retriever = Retriever(url, timeout=timeout, limits=limits or Limits(), free_gb=free_gb)
+    known = fetched = 0
+    reasons: Counter[str] = Counter()
+    for found in _search(url, modalities, timeout=timeout):
+        if isinstance(found, str):
+            reasons["malformed entry"] += 1
+            continue
+        folder = spool / _hashed(found.series)
+        if folder.is_dir() and found.number is not None and len(list(folder.iterdir())) >= found.number:
             known += 1
             continue
         if shutil.disk_usage(spool).free / 1e9 < free_gb:
             msg = f"less than {free_gb:g} GB are free where series are fetched to; make room and start again"
             raise CommandError(msg)
         try:
-            whole = _fetch_one(client, str(study), str(series), folder, number)
-        except (requests.RequestException, ValueError):
-            whole = False
-        fetched, failed = fetched + whole, failed + (not whole)
-    return Fetched(known=known, fetched=fetched, failed=failed)
+            retriever.fetch(found.study, found.series, folder, number=found.number)
+        except RetrieveError as error:
+            reasons[str(error)] += 1
+        else:
+            fetched += 1
+    return Fetched(known=known, fetched=fetched, failed=reasons.total(), reasons=dict(reasons))
 
 
-def _series(client: Any, modality: str) -> list[dict[str, Any]]:
-    filters = {"Modality": modality}
-    fields = ["NumberOfSeriesRelatedInstances"]
-    found: list[dict[str, Any]] = client.search_for_series(search_filters=filters, fields=fields, get_remaining=True)
-    return found
+def _search(url: str, modalities: Iterable[str], *, timeout: float) -> list[_Found | str]:
+    """Every series of the modalities, once; the hash of each entry that names none."""
+    from pipelines.pacs.web import web_client
+
+    try:
+        client = web_client(url, timeout=timeout)
+        return list(dict.fromkeys(one for modality in modalities for one in _pages(client, modality)))
+    except CommandError:
+        raise
+    except Exception as error:  # the answer is JSON of a stranger
+        msg = f"the DICOMweb service cannot be asked for series ({type(error).__name__})"
+        raise CommandError(msg) from error
 
 
-def _fetch_one(client: Any, study: str, series: str, folder: Path, number: Any) -> bool:
-    """Fetch one series; False where fewer images came than the service said that there are."""
-    partial = folder.with_name(f".{folder.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    images: Iterator[Dataset] = client.iter_series(study, series, media_types=(("application/dicom", "*"),))
-    count = 0
-    for image in images:
-        count += 1
-        path = partial / f"{_hashed(str(image.SOPInstanceUID))}.dcm"
-        image.save_as(path, enforce_file_format=True)
-        sync(path)
-    if count == 0 or (number is not None and count < int(number)):
-        shutil.rmtree(partial)
-        return False
-    sync(partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
-    sync(folder.parent)
-    return True
+def _pages(client: Any, modality: str) -> Iterator[_Found | str]:
+    """The series of a modality; ends with a page that holds nothing new, as that of a service that knows no pages."""
+    filters, fields = {"Modality": modality}, ["NumberOfSeriesRelatedInstances"]
+    seen: set[_Found | str] = set()
+    offset = 0
+    while True:
+        page = client.search_for_series(search_filters=filters, fields=fields, limit=_PAGE, offset=offset)
+        new = [one for one in map(_found, page) if one not in seen]
+        if not new:
+            return
+        yield from new
+        seen.update(new)
+        offset += len(page)
+        if len(seen) > _MOST_SERIES:
+            msg = f"the DICOMweb service lists more than {_MOST_SERIES} series"
+            raise CommandError(msg)
 
 
-def _value(found: dict[str, Any], tag: str) -> Any:
-    values = found.get(tag, {}).get("Value")
-    return values[0] if values else None
+def _found(entry: Any) -> _Found | str:
+    from data_prep.dicom.instance import valid_uid
+
+    study, series, number = (_value(entry, tag) for tag in (_STUDY, _SERIES, _NUMBER))
+    if not (isinstance(study, str) and isinstance(series, str) and valid_uid(study) and valid_uid(series)):
+        return _hashed(json.dumps(entry))
+    return _Found(study, series, int(number) if str(number).isdecimal() and len(str(number)) < 10 else None)
+
+
+def _value(entry: Any, tag: str) -> Any:
+    element = entry.get(tag) if isinstance(entry, dict) else None
+    values = element.get("Value") if isinstance(element, dict) else None
+    return values[0] if isinstance(values, list) and values else None
 
 
 def _hashed(uid: str) -> str:

@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import os
 import shutil
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipelines.machine.files import sync
+from pipelines.pacs.identity import IdentityError, identify
+from pipelines.pacs.spool import (
+    MISMATCH,
+    NOT_UNDERSTOOD,
+    OUT_OF_RESOURCES,
+    REFUSED,
+    SUCCESS,
+    Arriving,
+    Spool,
+)
+from pipelines.pacs.studies import Studies
 from pipelines.problems import CommandError
 
-# DIMSE status codes of C-STORE (PS3.4 table B.2-1)
-SUCCESS, OUT_OF_RESOURCES, REFUSED, NOT_UNDERSTOOD = 0x0000, 0xA700, 0x0124, 0xC000
-_ARRIVING = ".arriving"  # hidden: `reprocess` passes it over
+if TYPE_CHECKING:
+    from pipelines.pacs.peers import Patience, Peer
+    from pipelines.pacs.tls import Tls
+
 _NAME = 20
-_WORDS = ("StudyInstanceUID", "SeriesInstanceUID")
+_CONTENT = 12
 
 
 class Receiver:
-    """Takes images from known senders; a study that has been quiet for a while is moved to its place.
+    """Takes images from known senders; a study that is whole and quiet is moved to its place.
 
-    An image is on the disk, synced, before it is confirmed. Names are hashes of UIDs. Images deflated as a whole are
-    not accepted: how large they are shows only once they are unpacked.
+    An image is on the disk, synced, before it is confirmed. Names are hashes of the data set's own UIDs and of its
+    content: the same image sent twice is one file, and two images of one UID are two, for the gate to judge. Images
+    deflated as a whole are not accepted: how large they are shows only once they are unpacked.
 
     Args:
         inbox: the folder; a source for `reprocess`.
@@ -37,6 +46,9 @@ class Receiver:
         settle: seconds without an image after which a study counts as complete.
         most_mb: size of an image.
         free_gb: of the disk that stay free.
+        hold: hold a study back whose association broke, until it has come again.
+        tls: certificates; None: without TLS.
+        patience: with peers; None: the defaults.
         clock: monotonic, in seconds.
     """
 
@@ -50,28 +62,32 @@ class Receiver:
         settle: float = 60,
         most_mb: float = 512,
         free_gb: float = 2,
+        hold: bool = True,
+        tls: Tls | None = None,
+        patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not senders:
             msg = "name at least one AE title that may send"
             raise CommandError(msg)
         self.inbox, self.title, self.senders, self.address = inbox, title, list(senders), address
-        self.settle, self.most_bytes, self.free_gb, self.clock = settle, int(most_mb * 1e6), free_gb, clock
+        self.most_bytes, self.free_gb, self.clock = int(most_mb * 1e6), free_gb, clock
+        self.patience, self.context = patience, tls.listener() if tls else None
         self.counts: Counter[str] = Counter()
-        (inbox / _ARRIVING).mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._heard: dict[str, float] = {}
-        for path in (inbox / _ARRIVING).iterdir():  # of an earlier start
-            if path.is_dir():
-                self._heard[path.name] = clock()
-            else:
-                path.unlink()
+        self.studies = Studies(inbox, settle=settle, hold=hold, clock=clock)
+        self._begun: dict[int, float] = {}
+        self._unclean: set[int] = set()
         self._server: Any = None
 
     @property
     def port(self) -> int:
         """Where it listens."""
         return int(self._server.server_address[1])
+
+    @property
+    def held(self) -> int:
+        """How many studies are held back."""
+        return self.studies.held
 
     def start(self) -> None:
         """Listen, in threads of its own.
@@ -82,88 +98,101 @@ class Receiver:
         from pydicom.uid import AllTransferSyntaxes, DeflatedExplicitVRLittleEndian
         from pynetdicom import AE, AllStoragePresentationContexts, evt
 
+        from pipelines.pacs.server import listen
+
         entity = AE(ae_title=self.title)
         entity.require_called_aet = True
         entity.require_calling_aet = self.senders
-        entity.maximum_associations = 8
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 60
         syntaxes = [uid for uid in AllTransferSyntaxes if uid != DeflatedExplicitVRLittleEndian]
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(context.abstract_syntax, syntaxes)
         entity.add_supported_context("1.2.840.10008.1.1")  # verification
-        try:
-            self._server = entity.start_server(self.address, block=False, evt_handlers=[(evt.EVT_C_STORE, self._take)])
-        except OSError as error:
-            msg = f"{self.address[0]}:{self.address[1]}: cannot be listened at: {error.strerror}"
-            raise CommandError(msg) from error
+        handlers = [
+            (evt.EVT_REQUESTED, self._begin),
+            (evt.EVT_C_STORE, self._take),
+            (evt.EVT_ACSE_SENT, self._said),
+            (evt.EVT_ABORTED, lambda event: self.studies.broken(event.assoc.peer.number)),
+        ]
+        self._server = listen(
+            entity, self.address, context=self.context, patience=self.patience, handlers=handlers, on_end=self._end
+        )
 
     def stop(self) -> None:
         """Listen no more."""
         self._server.shutdown()
 
     def settle_all(self) -> int:
-        """Move every study that has been quiet for long enough to its place; how many."""
-        with self._lock:
-            quiet = [name for name, heard in self._heard.items() if self.clock() - heard >= self.settle]
-            for name in quiet:
-                self._move(name)
-                del self._heard[name]
-        self.counts["studies"] += len(quiet)
-        return len(quiet)
+        """Move every study that is whole and has been quiet for long enough to its place; how many."""
+        moved = self.studies.settle_all()
+        self.counts["studies"] += moved
+        return moved
 
-    def _move(self, name: str) -> None:
-        """Bring a study to its place; images that come late join the others."""
-        arriving, place = self.inbox / _ARRIVING / name, self.inbox / name
-        if not place.exists():
-            arriving.rename(place)
-        else:
-            for image in arriving.iterdir():
-                image.replace(place / image.name)
-            arriving.rmdir()
-            sync(place)
-        sync(self.inbox)
+    def _begin(self, event: Any) -> None:
+        def spool(kind: str, instance: str, syntax: str) -> Spool:
+            return Spool(
+                self.studies.arriving,
+                kind=kind,
+                instance=instance,
+                syntax=syntax,
+                most_bytes=self.most_bytes,
+                free_gb=self.free_gb,
+            )
+
+        event.assoc.dimse = Arriving(event.assoc, spool)
+        self._begun[event.assoc.peer.number] = self.clock()
+
+    def _said(self, event: Any) -> None:
+        """The answer to a release is about to be sent: before the sender knows, so do we."""
+        from pynetdicom.pdu_primitives import A_RELEASE
+
+        number = event.assoc.peer.number
+        if isinstance(event.primitive, A_RELEASE) and number not in self._unclean:
+            self.studies.released(number, begun=self._begun.get(number, self.clock()))
+
+    def _end(self, peer: Peer) -> None:
+        """A connection is over."""
+        self.studies.broken(peer.number)
+        self._begun.pop(peer.number, None)
+        self._unclean.discard(peer.number)
+        if peer.association is not None and isinstance(peer.association.dimse, Arriving):
+            peer.association.dimse.discard()
 
     def _take(self, event: Any) -> int:
         """Keep one image; gives its status."""
-        status = self._status(event)
+        peer: Peer = event.assoc.peer
+        spool = event.assoc.dimse.take(event.request.MessageID)
+        status = NOT_UNDERSTOOD if spool is None else self._status(event, spool)
+        if spool is not None:
+            spool.discard()
+        if status == SUCCESS:
+            peer.delivered += 1
+        else:
+            self._unclean.add(peer.number)
+        peer.advance()
         self.counts["images" if status == SUCCESS else "refused"] += 1
         return status
 
-    def _status(self, event: Any) -> int:
-        from pydicom import dcmread
-
+    def _status(self, event: Any, spool: Spool) -> int:
         if event.assoc.requestor.ae_title not in self.senders:
             return REFUSED
+        if spool.status != SUCCESS or spool.path is None:
+            return spool.status
         if shutil.disk_usage(self.inbox).free / 1e9 < self.free_gb:
             return OUT_OF_RESOURCES
-        content = event.encoded_dataset()
-        if len(content) > self.most_bytes:
-            return OUT_OF_RESOURCES
         try:
-            head = dcmread(io.BytesIO(content), stop_before_pixels=True, specific_tags=list(_WORDS))
-            study, series = (str(head[word].value) for word in _WORDS)
-        except Exception:  # pydicom raises many types on what is no DICOM
+            spool.close()
+            who = identify(spool.path)
+            if who.sop_class != spool.kind:
+                return MISMATCH
+            spool.name(who.instance)
+            name = f"{_hashed(who.series, who.instance)}-{spool.digest[:_CONTENT]}.dcm"
+            self.studies.keep(spool.path, _hashed(who.study), name, event.assoc.peer.number)
+        except IdentityError:
             return NOT_UNDERSTOOD
-        name = _hashed(series, str(event.request.AffectedSOPInstanceUID))
-        try:
-            self._keep(_hashed(study), name, content)
         except OSError:
             return OUT_OF_RESOURCES
+        spool.path = None  # it has found its place
         return SUCCESS
-
-    def _keep(self, study: str, name: str, content: bytes) -> None:
-        """Write an image so that it is whole and on the disk."""
-        partial = self.inbox / _ARRIVING / f".{name}.{threading.get_ident()}"
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        with self._lock:
-            folder = self.inbox / _ARRIVING / study
-            folder.mkdir(exist_ok=True)
-            partial.replace(folder / f"{name}.dcm")
-            sync(folder)
-            self._heard[study] = self.clock()
 
 
 def _hashed(*uids: str) -> str:

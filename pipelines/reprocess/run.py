@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.bundles import check_trusted, find_bundle, modalities
 from pipelines.machine.files import writable_folder
-from pipelines.pacs.fetch import SPOOL, fetch, is_web
+from pipelines.pacs.fetch import SPOOL, Fetched, fetch, is_web
 from pipelines.problems import CommandError, ExitCode
 from pipelines.reprocess.archive.deliver import REFUSED, WAITING, deliver, target_of
 from pipelines.reprocess.archive.drift import DriftRecord, drift, keep
@@ -84,6 +84,7 @@ class ReprocessRecord(BaseModel):
     quarantined: list[RefusedRecord] = Field(default_factory=list)
     not_fetched: int = Field(default=0, description="series that the DICOMweb service did not give in full")
     unread: int = Field(default=0, description="that could not be read for now; the next run tries again")
+    not_fetched_why: dict[str, int] = Field(default_factory=dict, description="reasons, and how often")
     drift: DriftRecord | None = Field(default=None, description="of all scans done under this configuration")
     report: str = Field(default="", description="the page; written anew where something was done")
     sent: dict[str, int] = Field(default_factory=dict, description="DICOM objects: sent, refused, waiting")
@@ -92,7 +93,7 @@ class ReprocessRecord(BaseModel):
     @property
     def exit_code(self) -> ExitCode:
         """What the command ends with."""
-        if not sum(self.jobs.values()) and not self.unread:
+        if not sum(self.jobs.values()) and not self.unread and not self.not_fetched:
             return ExitCode.NOTHING_FOUND
         done = self.jobs.get(State.DONE.value) == sum(self.jobs.values())
         unsent = self.sent.get(REFUSED, 0) + self.sent.get(WAITING, 0)
@@ -148,7 +149,8 @@ def reprocess(
         if not debug:
             warnings.simplefilter("ignore")  # pydicom's warnings hold values of headers
         if web and not dry_run:
-            record.not_fetched = _fetch(str(source), archive, model, rules)
+            fetched = _fetch(str(source), archive, model, rules)
+            record.not_fetched, record.not_fetched_why = fetched.failed, fetched.reasons
         if dry_run:
             _rehearse(record, place, archive, model, rules)
         else:
@@ -172,12 +174,23 @@ def _check_place(source: Path, archive: Path) -> None:
         raise CommandError(msg)
 
 
-def _fetch(url: str, archive: Path, model: Model, site: Site) -> int:
-    """Fetch what a DICOMweb service has for the model; how many series did not come in full."""
+def _fetch(url: str, archive: Path, model: Model, site: Site) -> Fetched:
+    """Fetch what a DICOMweb service has for the model."""
+    from pipelines.pacs.retrieve import Limits
+    from pipelines.pacs.web import Bounds
+
     wanted = site.series.modalities or modalities(model.root) or ["MR", "CT", "PT"]
+    rules = site.fetch
+    answer = Bounds(
+        most_bytes=int(rules.series_gb * 1e9),
+        seconds=rules.series_seconds,
+        grace=rules.timeout,
+        slowest=rules.slowest_kb * 1000,
+    )
+    limits = Limits(object_bytes=int(rules.object_mb * 1e6), answer=answer)
     with waiting("fetching series"):
         spool = writable_folder(archive) / SPOOL
-        return fetch(url, spool, modalities=wanted, free_gb=site.limits.free_gb).failed
+        return fetch(url, spool, modalities=wanted, free_gb=site.limits.free_gb, timeout=rules.timeout, limits=limits)
 
 
 def _work(record: ReprocessRecord, source: Path, model: Model, settings: Settings, crew: Crew) -> None:

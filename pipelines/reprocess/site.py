@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pipelines.outputs.rules import OutputRules
 from pipelines.pacs.targets import StoreNode
+from pipelines.pacs.tls import Tls
 from pipelines.problems import CommandError
 
 Modality = Literal["MR", "CT", "PT"]
@@ -47,6 +48,24 @@ class Limits(_Part):
     )
 
 
+class FetchRules(_Part):
+    """Bounds of what a DICOMweb service may send."""
+
+    timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=60, description="seconds without a byte; also those after which `slowest_kb` counts"
+    )
+    slowest_kb: Annotated[float, Field(ge=0.001)] = Field(default=10, description="a second, on average")
+    series_seconds: Annotated[float, Field(ge=1)] = Field(default=3600, description="for one series")
+    object_mb: Annotated[float, Field(ge=0.001)] = Field(default=512, description="of one image")
+    series_gb: Annotated[float, Field(ge=0.001)] = Field(default=8, description="of one series")
+
+
+class ReceiveRules(_Part):
+    """What `healthytwin receive` takes from the site file."""
+
+    tls: Tls | None = Field(default=None, description="certificates; null: without TLS")
+
+
 class SendRules(_Part):
     """Where segmentations and reports are sent: one of the two."""
 
@@ -67,6 +86,8 @@ class Site(_Part):
     series: SeriesRules = SeriesRules()
     outputs: OutputRules = OutputRules()
     limits: Limits = Limits()
+    receive: ReceiveRules = ReceiveRules()
+    fetch: FetchRules = FetchRules()
     send: SendRules | None = Field(default=None, description="null: nothing is sent")
     device: str | None = Field(default=None, description="cpu, cuda, cuda:1; null: cuda where there is one")
     trusted_bundles: list[Sha256] | None = Field(

@@ -1,0 +1,1 @@
+"""Hostile peers, on loopback alone and bounded in number and time: `make attack` for the long form."""

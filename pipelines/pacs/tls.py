@@ -14,8 +14,8 @@ from pipelines.problems import CommandError
 class Tls(BaseModel):
     """Files in PEM.
 
-    A listener needs `certificate` and `key`; with `ca` a sender must show a certificate as well. For a sender, `ca` says
-    who may have signed the listener's certificate; without it the system's authorities do.
+    A listener needs `certificate` and `key`; with `ca` a sender must show a certificate as well. For a sender, `ca`
+    says who may have signed the listener's certificate; without it the system's authorities do.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

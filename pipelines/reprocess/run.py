@@ -216,7 +216,11 @@ def _work(record: ReprocessRecord, source: Path, model: Model, settings: Setting
             skipped = dict(plan.skipped)
         if site.send is not None:
             counts, record.send_problem = deliver(
-                ledger, store, target_of(site.send), ledger.rows(State.DONE, source=plan.name)
+                ledger,
+                store,
+                target_of(site.send),
+                ledger.rows(State.DONE, source=plan.name),
+                give_up_after=site.send.give_up_after,
             )
             record.sent = dict(counts)
         if record.examined or not (settings.archive / FILE_OF_REPORT).is_file():

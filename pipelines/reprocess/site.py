@@ -71,6 +71,9 @@ class SendRules(_Part):
 
     stow: str | None = Field(default=None, pattern="^https?://[^@]+$", description="address of a DICOMweb service")
     store: StoreNode | None = None
+    give_up_after: Annotated[int, Field(ge=1)] = Field(
+        default=5, description="cases in a row that it did not answer to; the next run tries again"
+    )
 
     @model_validator(mode="after")
     def _one(self) -> SendRules:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from pipelines.outputs.table import TO_SEND
+from pipelines.pacs.commitment import Reference
 from pipelines.pacs.targets import Answer, StoreTarget, StowTarget, Target, UnreachableError
 from pipelines.reprocess.archive.store import Store
 from pipelines.reprocess.ledger.ledger import Ledger, Row, now
@@ -19,40 +20,96 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 SENT, REFUSED, WAITING = "sent", "refused", "waiting"
+_MOST_AT_ONCE = 100  # objects that commitment is asked for
 
 
-def deliver(ledger: Ledger, store: Store, target: Target, rows: Iterable[Row]) -> tuple[Counter[str], str]:
+def deliver(
+    ledger: Ledger, store: Store, target: Target, rows: Iterable[Row], *, give_up_after: int = 5
+) -> tuple[Counter[str], str]:
     """Send the DICOM objects of finished jobs that the target has not confirmed yet.
+
+    What fails with one case stops no other; a target that fails with several in a row is asked no more.
 
     Args:
         ledger: remembers every answer.
         store: of the archive.
         target: where they go.
         rows: jobs that are done.
+        give_up_after: cases in a row that the target did not answer to.
 
     Returns:
         How many objects are sent, refused, and waiting (the target did not answer); and why it did not.
     """
+    sending = _Sending(ledger, store, target, give_up_after)
     sent = _sent(ledger, target)
-    counts: Counter[str] = Counter()
-    problem = ""
     for row in rows:
         kinds = [kind for kind in TO_SEND if kind in row["outputs"]]
-        counts[SENT] += sum((row["key"], kind) in sent for kind in kinds)
-        open_kinds = [kind for kind in kinds if (row["key"], kind) not in sent]
-        if not open_kinds:
-            continue
-        if not problem:
+        sending.counts[SENT] += sum((row["key"], kind) in sent for kind in kinds)
+        if open_kinds := [kind for kind in kinds if (row["key"], kind) not in sent]:
+            sending.send(row, open_kinds)
+    sending.commit()
+    return +sending.counts, sending.problem
+
+
+class _Sending:
+    """One run of deliveries to a target; see `deliver`."""
+
+    def __init__(self, ledger: Ledger, store: Store, target: Target, give_up_after: int) -> None:
+        self.ledger, self.store, self.target, self.give_up_after = ledger, store, target, give_up_after
+        self.counts: Counter[str] = Counter()
+        self.problem = ""
+        self._in_a_row = 0
+        self._accepted: list[tuple[Row, str, Reference]] = []
+
+    def send(self, row: Row, kinds: list[str]) -> None:
+        """Send a case's objects of some kinds."""
+        if self._in_a_row >= self.give_up_after:
+            self.counts[WAITING] += len(kinds)
+            return
+        objects, answers = _objects(self.store, row, kinds)
+        if objects:
             try:
-                answers = _send(store, target, row, open_kinds)
+                given = self.target.send(list(objects.values()))
             except UnreachableError as error:
-                problem = f"the archive that results are sent to does not answer ({error})"
+                self._failed(error, dict.fromkeys(objects, row))
             else:
-                _note(ledger, target, row, answers)
-                counts.update(SENT if answer.accepted else REFUSED for answer in answers.values())
-        if problem:
-            counts[WAITING] += len(open_kinds)
-    return +counts, problem
+                self._in_a_row = 0
+                unheard = Answer(False, "not confirmed")
+                answers |= {kind: given.get(str(one.SOPInstanceUID), unheard) for kind, one in objects.items()}
+        if self.target.commits:
+            accepted = [kind for kind, answer in answers.items() if answer.accepted]
+            for kind in accepted:
+                one = objects[kind]
+                self._accepted.append((row, kind, Reference(str(one.SOPClassUID), str(one.SOPInstanceUID))))
+                del answers[kind]
+        self._note(row, answers)
+        if len(self._accepted) >= _MOST_AT_ONCE:
+            self.commit()
+
+    def commit(self) -> None:
+        """Ask the target to commit itself to what it has accepted; what it does not is not sent."""
+        accepted, self._accepted = self._accepted, []
+        if not accepted:
+            return
+        try:
+            given = self.target.commit([reference for _, _, reference in accepted])
+        except UnreachableError as error:
+            for row, kind, _ in accepted:
+                self._failed(error, {kind: row})
+            return
+        for row, kind, reference in accepted:
+            self._note(row, {kind: given.get(reference.instance, Answer(False, "not committed"))})
+
+    def _failed(self, error: UnreachableError, kinds: dict[str, Row]) -> None:
+        self._in_a_row += 1
+        self.problem = f"the archive that results are sent to does not answer ({error})"
+        self.counts[WAITING] += len(kinds)
+        for kind, row in kinds.items():
+            _note(self.ledger, self.target, row, {kind: Answer(False, str(error))}, refused=WAITING)
+
+    def _note(self, row: Row, answers: dict[str, Answer]) -> None:
+        _note(self.ledger, self.target, row, answers)
+        self.counts.update(SENT if answer.accepted else REFUSED for answer in answers.values())
 
 
 def _sent(ledger: Ledger, target: Target) -> set[tuple[str, str]]:
@@ -62,17 +119,25 @@ def _sent(ledger: Ledger, target: Target) -> set[tuple[str, str]]:
         return {(row.key, row.kind) for row in rows}
 
 
-def _send(store: Store, target: Target, row: Row, kinds: list[str]) -> dict[str, Answer]:
-    """The answers by kind of object."""
+def _objects(store: Store, row: Row, kinds: list[str]) -> tuple[dict[str, Dataset], dict[str, Answer]]:
+    """A case's objects, and an answer of our own for each that is lost."""
     from pydicom import dcmread
 
-    objects: dict[str, Dataset] = {kind: dcmread(store.place(row["key"]) / row["outputs"][kind]) for kind in kinds}
-    answers = target.send(list(objects.values()))
-    unheard = Answer(False, "not confirmed")
-    return {kind: answers.get(str(one.SOPInstanceUID), unheard) for kind, one in objects.items()}
+    objects: dict[str, Dataset] = {}
+    answers: dict[str, Answer] = {}
+    for kind in kinds:
+        try:
+            objects[kind] = dcmread(store.place(row["key"]) / row["outputs"][kind])
+        except FileNotFoundError:
+            answers[kind] = Answer(False, "the file is missing")
+        except Exception as error:  # a damaged file makes pydicom raise almost anything
+            answers[kind] = Answer(False, f"the file cannot be read ({type(error).__name__})")
+    return objects, answers
 
 
-def _note(ledger: Ledger, target: Target, row: Row, answers: dict[str, Answer]) -> None:
+def _note(ledger: Ledger, target: Target, row: Row, answers: dict[str, Answer], *, refused: str = REFUSED) -> None:
+    if not answers:
+        return
     with ledger.write(alone=True) as connection:
         for kind, answer in answers.items():
             where = (deliveries.c.key == row["key"], deliveries.c.kind == kind, deliveries.c.target == target.name)
@@ -82,7 +147,7 @@ def _note(ledger: Ledger, target: Target, row: Row, answers: dict[str, Answer]) 
                     key=row["key"],
                     kind=kind,
                     target=target.name,
-                    state=SENT if answer.accepted else REFUSED,
+                    state=SENT if answer.accepted else refused,
                     reason=answer.reason or None,
                     changed=now(),
                 )

@@ -34,14 +34,14 @@ class Patience:
 
     pending: int = 32
     negotiating: int = 16
-    associations: int = 32
-    per_address: int = 8
+    associations: int = 96
+    per_address: int = 64
     request_seconds: float = 10
     wait_seconds: float = 3
     idle_seconds: float = 60
     grace_seconds: float = 10
     slowest: float = 2000
-    spared_seconds: float = 0.2
+    spared_seconds: float = 1
 
 
 @dataclass(eq=False, kw_only=True)

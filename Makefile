@@ -12,7 +12,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test lint docs schema dist fresh lowest label label-test bench fuzz soak train evaluate leaderboards families viewer clean
+.PHONY: help demo test lint docs schema dist fresh lowest label label-test bench fuzz soak attack train evaluate leaderboards families viewer clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' Makefile | awk -F ':.*## +' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -103,6 +103,9 @@ fuzz: $(VENV)/installed  ## 20,000 damaged inputs through the reader: none may c
 
 soak: $(VENV)/installed  ## 2,000 studies through `reprocess` under 1,000 kills: none lost, done twice or in part, each SEG once in Orthanc
 	$(BIN)/python -m tests.soak
+
+attack: $(VENV)/installed  ## hostile peers on loopback: a crowd around an honest sender for ten minutes, and an evil DICOMweb service
+	HEALTHYTWIN_ATTACK_SECONDS=600 $(BIN)/python -m pytest -m attack tests/attack -s
 
 train: $(VENV)/installed  ## train and calibrate the shipped bundle again, in place
 	$(BIN)/python -m monai.bundle run --config_file $(BUNDLE)/configs/train.yaml \

@@ -55,11 +55,12 @@ def is_isolated() -> bool:
     return [name for _, name in socket.if_nameindex()] == ["lo"]
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path, **settings: Any) -> subprocess.Popen[bytes]:
     """Start Orthanc, and wait until it answers.
 
     Args:
         folder: for its database, configuration and log; one that was used before goes on.
+        settings: of its configuration, beside or instead of ours.
 
     Raises:
         RuntimeError: this process is not in a network of its own, or Orthanc does not start.
@@ -67,7 +68,7 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
     if not is_isolated():
         msg = "Orthanc listens at every address: it must not run in the machine's own network"
         raise RuntimeError(msg)
-    told = {**_CONFIG, "StorageDirectory": str(folder / "db"), "IndexDirectory": str(folder / "db")}
+    told = {**_CONFIG, "StorageDirectory": str(folder / "db"), "IndexDirectory": str(folder / "db"), **settings}
     (folder / "orthanc.json").write_text(json.dumps(told))
     with (folder / "orthanc.log").open("a") as log:
         server = subprocess.Popen(["Orthanc", str(folder / "orthanc.json")], stdout=log, stderr=log)
@@ -83,9 +84,9 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[None]:
+def running(folder: Path, **settings: Any) -> Iterator[None]:
     """Orthanc for the time of the body; see `start`."""
-    server = start(folder)
+    server = start(folder, **settings)
     try:
         yield
     finally:

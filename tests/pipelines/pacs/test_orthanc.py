@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.soak.bundle import make_bundle
 
@@ -14,18 +18,22 @@ ROOT = Path(__file__).resolve().parents[3]
 SLICES = 10
 
 
-def test_studies_in_and_results_back(isolated: list[str], tmp_path: Path) -> None:
+def run(isolated: list[str], script: str, *arguments: str) -> dict[str, Any]:
+    """What a script beside this file finds, in a network of its own."""
     paths = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "pipelines")]
-    script = str(Path(__file__).with_name("orthanc_round_trip.py"))
     done = subprocess.run(
-        [*isolated, sys.executable, script, str(tmp_path), str(make_bundle(tmp_path / "bundle"))],
+        [*isolated, sys.executable, str(Path(__file__).with_name(script)), *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_studies_in_and_results_back(isolated: list[str], tmp_path: Path) -> None:
+    told = run(isolated, "orthanc_round_trip.py", str(tmp_path), str(make_bundle(tmp_path / "bundle")))
     assert told["given"] == told["before"] == 2 * SLICES
     after = 2 * SLICES + 3  # a segmentation and two reports
     sent = {"sent": 3}
@@ -38,3 +46,15 @@ def test_studies_in_and_results_back(isolated: list[str], tmp_path: Path) -> Non
     assert told["down"]["sent"] == {"waiting": 2}
     assert "does not answer" in told["down"]["problem"]
     assert told["up"] == {"examined": 0, "sent": {"sent": 2}, "in_orthanc": after}
+
+
+def test_storage_commitment_and_tls(isolated: list[str], tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    told = run(isolated, "orthanc_secure.py", str(tmp_path))
+    assert told["plain"] == {
+        "sent": SLICES,
+        "committed": [[True, "committed"]],
+        "lost": [[False, "storage commitment failed: 0x0112"]],  # no such object instance
+    }
+    assert told["secure"] == {"sent": SLICES, "there": SLICES, "back": 200, "received": SLICES}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,8 @@ from pipelines.cli.guard import guarded
 from pipelines.cli.options import Debug
 
 if TYPE_CHECKING:
+    import threading
+
     from pipelines.pacs.tls import Tls
 
 
@@ -43,17 +47,12 @@ def receive(
     debug: Debug = False,
 ) -> None:
     """Listen for images that a PACS or scanner sends by C-STORE, until Ctrl-C."""
-    with guarded(debug=debug):
-        import os
+    with guarded(debug=debug), _private(debug=debug):
         import time
-        import warnings
 
         from pipelines.machine.files import writable_folder
         from pipelines.pacs.receive import Receiver
 
-        if not debug:
-            warnings.simplefilter("ignore")  # pydicom's warnings hold values of headers
-        os.umask(0o077)
         receiver = Receiver(
             writable_folder(inbox),
             title=title,
@@ -81,6 +80,29 @@ def receive(
                     typer.echo(f"held back: {held} studies whose association broke or was refused an image", err=True)
         finally:
             receiver.stop()
+
+
+@contextmanager
+def _private(*, debug: bool) -> Iterator[None]:
+    """What is written is for the owner alone, and nothing of a header is printed, be it in a warning or an error."""
+    import os
+    import threading
+    import warnings
+
+    mask, hook = os.umask(0o077), threading.excepthook
+    try:
+        with warnings.catch_warnings():
+            if not debug:
+                warnings.simplefilter("ignore")
+                threading.excepthook = _only_type
+            yield
+    finally:
+        os.umask(mask)
+        threading.excepthook = hook
+
+
+def _only_type(raised: threading.ExceptHookArgs) -> None:
+    typer.echo(f"a connection failed ({raised.exc_type.__name__})", err=True)
 
 
 def _certificates(certificate: Path | None, key: Path | None, ca: Path | None, site: Path | None) -> Tls | None:

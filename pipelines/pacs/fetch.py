@@ -106,10 +106,10 @@ def fetch(
 
 def _search(url: str, modalities: Iterable[str], *, timeout: float) -> list[_Found | str]:
     """Every series of the modalities, once; the hash of each entry that names none."""
-    from pipelines.pacs.web import web_client
+    from pipelines.pacs.web import Bounds, Session, web_client
 
     try:
-        client = web_client(url, timeout=timeout)
+        client = web_client(url, timeout=timeout, session=Session(Bounds(grace=timeout)))
         return list(dict.fromkeys(one for modality in modalities for one in _pages(client, modality)))
     except CommandError:
         raise

@@ -137,7 +137,7 @@ def _pages(client: Any, modality: str) -> Iterator[_Found | str]:
 
 
 def _found(entry: Any) -> _Found | str:
-    from data_prep.dicom.instance import valid_uid
+    from data_prep.dicom.parser import valid_uid
 
     study, series, number = (_value(entry, tag) for tag in (_STUDY, _SERIES, _NUMBER))
     if not (isinstance(study, str) and isinstance(series, str) and valid_uid(study) and valid_uid(series)):

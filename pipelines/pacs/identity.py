@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_prep.dicom.header import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, inflate, meta_length
-from data_prep.dicom.instance import valid_uid
+from data_prep.dicom.parser import valid_uid
 
 _HEAD = 2**20  # bytes; the UIDs stand before the long elements
 _SYNTAX = 0x00020010

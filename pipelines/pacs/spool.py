@@ -35,7 +35,7 @@ class Spool:
     """
 
     def __init__(self, folder: Path, *, kind: str, instance: str, syntax: str, most_bytes: int, free_gb: float) -> None:
-        from data_prep.dicom.instance import valid_uid
+        from data_prep.dicom.parser import valid_uid
 
         self.kind, self.instance, self.syntax = kind, instance, syntax
         self.most_bytes, self.free_gb, self.folder = most_bytes, free_gb, folder

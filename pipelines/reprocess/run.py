@@ -133,9 +133,7 @@ def reprocess(
         BundleError: the bundle is incomplete or its files do not belong together.
     """
     started = time.perf_counter()
-    rules = load_site(site)
-    if calibration is not None:
-        rules = rules.model_copy(update={"calibration": calibration})
+    rules = _rules(site, calibration)
     web = is_web(str(source))
     place = archive / SPOOL if web else Path(source)
     if not web:
@@ -163,6 +161,12 @@ def reprocess(
             _work(record, place, model, settings, Crew(count=count, target=target, engine=engine))
     record.seconds = round(time.perf_counter() - started, 3)
     return record
+
+
+def _rules(site: Path | None, calibration: Path | None) -> Site:
+    """The site file's, with another calibration where one is given."""
+    rules = load_site(site)
+    return rules if calibration is None else rules.model_copy(update={"calibration": calibration})
 
 
 def _check_place(source: Path, archive: Path) -> None:

@@ -15,6 +15,7 @@ from data_prep.formats.source import Source
 from data_prep.volume import Volume, check_affine, check_size, check_values
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # from DICOM's and ITK's axes of the world to RAS+, and back
+_POINTERS = (b"/annex/objects/", b"version https://git-lfs")  # how a file begins that stands for content elsewhere
 
 
 class Header(NamedTuple):
@@ -79,8 +80,7 @@ def read_header(source: Source, parse: Parse) -> Header:
         InputError: as of `read_layout`, but for what only the voxels tell.
     """
     with Content(source) as content:
-        layout = parse(content)
-        check_affine(str(source), layout.affine)
+        layout = _parsed(content, parse)
     return Header(layout.shape[:3], layout.affine, layout.flags, _files(source, layout))
 
 
@@ -96,8 +96,7 @@ def read_layout(source: Source, parse: Parse, *, allow_constant: bool) -> Volume
             SINGULAR_AFFINE, BAD_SPACING, NAN or EMPTY; what else `parse` raises.
     """
     with Content(source) as content:
-        layout = parse(content)
-        check_affine(str(source), layout.affine)
+        layout = _parsed(content, parse)
         if layout.data == source:
             stored = _voxels(content, layout)
         content.finish()
@@ -112,6 +111,19 @@ def read_layout(source: Source, parse: Parse, *, allow_constant: bool) -> Volume
 
 def _files(source: Source, layout: Layout) -> tuple[Source, ...]:
     return (source,) if layout.data == source else (source, layout.data)
+
+
+def _parsed(content: Content, parse: Parse) -> Layout:
+    source = content.source
+    try:
+        layout = parse(content)
+    except InputError as error:
+        if error.code == "NOT_AN_IMAGE" and any(content.first(len(begin)) == begin for begin in _POINTERS):
+            why = f"{source.name} stands for a file that is not on this disk; fetch it (datalad get, git lfs pull)"
+            raise InputError(str(source), "MISSING_FILE", why) from error
+        raise
+    check_affine(str(source), layout.affine)
+    return layout
 
 
 def check_voxels(source: Source, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:

@@ -19,7 +19,6 @@ from data_prep.formats.units import in_mm
 _TALAIRACH = 3  # sform codes from here on name a template's space, in which a qform need not agree
 _SIZES = (348, 540)  # bytes of a NIfTI-1 and of a NIfTI-2 header, which begin with this number
 _UNITS = {0: "", 1: "m", 2: "mm", 3: "um"}  # the lowest three bits of `xyzt_units`
-_ANNEX, _LFS = b"/annex/objects/", b"version https://git-lfs"  # how a pointer to content elsewhere begins
 
 
 def nifti_layout(content: Content) -> Layout:
@@ -71,9 +70,6 @@ def layout_of(content: Content, block: bytes, data: Source) -> Layout:
 def not_nifti(content: Content, why: object) -> InputError:
     """What is said of a file that only its name makes an image."""
     name = content.source.name
-    if content.first(len(_ANNEX)) == _ANNEX or content.first(len(_LFS)) == _LFS:
-        why = f"{name} stands for a file that is not on this disk; fetch it (datalad get, git lfs pull)"
-        return InputError(str(content.source), "MISSING_FILE", why)
     return InputError(str(content.source), "NOT_AN_IMAGE", f"{name} is not a NIfTI image ({why})")
 
 

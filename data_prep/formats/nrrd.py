@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from data_prep.formats.source import Source
 from data_prep.formats.units import in_mm
 
 _HEADER_BYTES = 2**20
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_MICRO = re.compile("\N{MICRO SIGN}|\N{GREEK SMALL LETTER MU}".encode() + rb"|\xb5")  # pynrrd drops what is not ASCII
 _TO_RAS = {
     "right-anterior-superior": (1.0, 1.0, 1.0),
     "ras": (1.0, 1.0, 1.0),
@@ -72,20 +75,21 @@ def _header(content: Content) -> tuple[dict[str, Any], int]:
     """The parsed header, and the byte at which it ends."""
     import nrrd
 
-    start = b""
+    start, end = b"", None
     for count in (2**12, 2**16, _HEADER_BYTES):
         start = content.first(count)
-        if b"\n\n" in start or b"\r\n\r\n" in start or len(start) < count:
+        end = _BLANK_LINE.search(start)
+        if end is not None or len(start) < count:
             break
-    stream = io.BytesIO(start)
+    start = start[: end.end()] if end is not None else start
     try:
-        header = dict(nrrd.read_header(stream))
+        header = dict(nrrd.read_header(io.BytesIO(_MICRO.sub(b"u", start))))
         header["sizes"] = [int(size) for size in header["sizes"]]
     except Exception as error:  # pynrrd raises many types
         source = content.source
         why = f"{source.name} is not a NRRD image ({type(error).__name__})"
         raise InputError(str(source), "NOT_AN_IMAGE", why) from error
-    return header, stream.tell()
+    return header, len(start)
 
 
 def _axes(source: Source, header: dict[str, Any]) -> list[int]:

@@ -87,16 +87,33 @@ def _find(run: PrepareRecord, sources: Sequence[Path], *, allow_gaps: bool, **op
     from data_prep.cohort.sources import find_scans
 
     scans: list[Found] = []
-    for source in sources:
+    for source, prefix in zip(sources, _prefixes(sources), strict=True):
         layout, found = find_scans(source, allow_gaps=allow_gaps, workers=default_workers(), **options)
         run.layouts[printable(source)] = layout
         hashed = [scan.series is not None and scan.series.kind == "dicom" for scan in found]
-        several = len(sources) > 1  # patient 1 of one data set is not patient 1 of another
         scans += [
-            replace(scan, patient=scan.patient if same or not several else f"{source.name}/{scan.patient}")
+            replace(scan, patient=scan.patient if same or not prefix else f"{prefix}/{scan.patient}")
             for scan, same in zip(found, hashed, strict=True)
         ]
     return unique_names(replace(scan, name=_SAFE.sub("_", printable(scan.name))) for scan in scans)
+
+
+def _prefixes(sources: Sequence[Path]) -> list[str]:
+    """What tells the patients of one source from those of another: patient 1 of one data set is not the other's.
+
+    The last parts of the folders' paths, as many as it takes; "" for one source alone, also where it is named twice.
+
+    >>> _prefixes([Path("/a/images"), Path("/b/images"), Path("/b")])
+    ['a/images', 'b/images', '/b']
+    """
+    places = [source.resolve().parts for source in sources]
+    different = len(set(places))
+    if different < 2:
+        return [""] * len(sources)
+    depth = next(
+        count for count in range(1, 1 + max(map(len, places))) if len({p[-count:] for p in places}) == different
+    )
+    return [str(Path(*place[-depth:])) for place in places]
 
 
 def _wanted(run: PrepareRecord, scans: list[Found], exclude: Path | None) -> list[Found]:

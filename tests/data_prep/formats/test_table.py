@@ -13,7 +13,7 @@ from format_maker import sitk_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep import InputError, Verdict, discover, list_cases, read_volume
+from data_prep import InputError, Verdict, discover, level_weights, list_cases, list_runs, read_volume
 from data_prep.formats.table import FORMATS, SINGLE_FILE, SUFFIXES
 
 ARRAY = np.random.default_rng(0).integers(-200, 900, (5, 6, 7)).astype(np.int16)
@@ -118,6 +118,20 @@ def test_names_in_capitals(tmp_path, suffix):
     (series,) = discover(tmp_path)
     assert (series.name, series.code) == ("SCAN", "")
     np.testing.assert_array_equal(series.volume().array, ARRAY)
+
+
+def test_runs_and_their_weights_in_every_format(tmp_path, suffix):
+    path = make(tmp_path, suffix)
+    with zipfile.ZipFile(tmp_path / "scans.zip", "w") as archive:
+        for file in tmp_path.glob("scan.*"):
+            archive.write(file, file.name)
+    entries = [{"image": name, "healthy_slices": [[0, 3], [3, 7]]} for name in (path.name, f"scans.zip/{path.name}")]
+    (tmp_path / "dataset.json").write_text(json.dumps({"training": entries}))
+    items = list_runs(tmp_path, "training")
+    assert [item["run"] for item in items] == [[0, 3], [3, 7]] * 2
+    weights = level_weights(items)
+    assert weights[:2] == weights[2:]
+    assert sum(weights) == pytest.approx(1)
 
 
 def test_a_datalist_names_any_format(tmp_path, suffix):

@@ -272,3 +272,14 @@ def test_the_contact_sheet_in_a_browser(bids, tmp_path):
     )
     assert ">1 ticked<" in done.stdout
     assert 'id="save">' in done.stdout  # no longer disabled
+
+
+def test_patients_of_sources_of_one_name_are_told_apart(tmp_path):
+    for site, seed in (("siteA", 0), ("siteB", 3)):
+        for number in range(3):
+            save(tmp_path / site / "images" / f"p{number}.nii.gz", phantom((24, 24, 6), seed=seed + number)[0])
+    places = (tmp_path / "siteA" / "images", tmp_path / "siteB" / "images")
+    document, _ = run(*places, "-o", tmp_path / "out")
+    assert len({scan["patient"] for scan in document["scans"]}) == 6
+    document, _ = run(places[0], places[0], "-o", tmp_path / "twice")
+    assert len({scan["patient"] for scan in document["scans"]}) == 3

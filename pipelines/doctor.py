@@ -212,8 +212,9 @@ def bundles() -> Iterator[Check]:
             state: Literal["note", "broken"] = "broken" if root == default else "note"
             yield Check(what=what, state=state, found=str(error), remedy=mended or "restore its files")
         else:
-            weights = f"{bundle.version}, weights {bundle.weights_sha256[:12]} as calibrated"
-            yield Check(what=what, state="ok", found=f"{weights}; SHA-256 of all its files {bundle_sha256(root)}")
+            weights = f"weights {bundle.weights_sha256[:12]} as calibrated"
+            whole = f"SHA-256 of all its files {bundle_sha256(root)}"
+            yield Check(what=what, state="ok", found=f"{bundle.version}; {whole}; {weights}")
 
 
 def _version(package: str) -> str | None:

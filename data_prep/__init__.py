@@ -33,8 +33,8 @@ _HOME = {
     "TissueRegiond": "data_prep.transforms.intensity",
     "Fingerprint": "data_prep.fingerprint",
     "take_fingerprint": "data_prep.fingerprint",
-    "level_weights": "data_prep.cases.runs",
-    "list_runs": "data_prep.cases.runs",
+    "level_weights": "data_prep.cases.healthy_runs",
+    "list_runs": "data_prep.cases.healthy_runs",
 }
 __all__ = sorted(_HOME)
 

@@ -11,8 +11,8 @@ from data_prep.cases.datalist import Datalist
 from data_prep.cases.read import read_volume, volume_at
 from data_prep.errors import InputError
 from data_prep.find.discovery import discover
-from data_prep.find.locate import series_at
 from data_prep.find.passed import PassedOver
+from data_prep.find.series_at import series_at
 from data_prep.find.walk import is_archive
 from data_prep.series import Series, file_name
 from data_prep.verdict import Verdict

@@ -24,7 +24,7 @@ def read_volume(path: str | Path, *, allow_constant: bool = False, allow_gaps: b
     if (found := volume_at(path)) is not None:
         kind, source = found
         return kind.read(source, allow_constant=allow_constant)
-    from data_prep.find.locate import series_at
+    from data_prep.find.series_at import series_at
 
     return series_at(path, allow_gaps=allow_gaps).volume(allow_constant=allow_constant)
 
@@ -38,7 +38,7 @@ def shape_at(path: str | Path) -> tuple[int, ...] | None:
     if (found := volume_at(path)) is not None:
         kind, source = found
         return kind.header(source).shape
-    from data_prep.find.locate import series_at
+    from data_prep.find.series_at import series_at
 
     return series_at(path).shape
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.bundles import check_trusted, find_bundle, modalities
 from pipelines.machine.files import writable_folder
-from pipelines.pacs.fetch import SPOOL, Fetched, fetch, is_web
+from pipelines.pacs.fetch import SPOOL, fetch, is_web
 from pipelines.problems import CommandError, ExitCode
 from pipelines.reprocess.archive.deliver import REFUSED, WAITING, deliver, target_of
 from pipelines.reprocess.archive.drift import DriftRecord, drift, keep
@@ -147,8 +147,7 @@ def reprocess(
         if not debug:
             warnings.simplefilter("ignore")  # pydicom's warnings hold values of headers
         if web and not dry_run:
-            fetched = _fetch(str(source), archive, model, rules)
-            record.not_fetched, record.not_fetched_why = fetched.failed, fetched.reasons
+            _fetch(record, str(source), archive, model, rules)
         if dry_run:
             _rehearse(record, place, archive, model, rules)
         else:
@@ -178,8 +177,8 @@ def _check_place(source: Path, archive: Path) -> None:
         raise CommandError(msg)
 
 
-def _fetch(url: str, archive: Path, model: Model, site: Site) -> Fetched:
-    """Fetch what a DICOMweb service has for the model."""
+def _fetch(record: ReprocessRecord, url: str, archive: Path, model: Model, site: Site) -> None:
+    """Fetch what a DICOMweb service has for the model, and fill the record in with what did not come."""
     from pipelines.pacs.retrieve import Limits
     from pipelines.pacs.web import Bounds
 
@@ -194,7 +193,10 @@ def _fetch(url: str, archive: Path, model: Model, site: Site) -> Fetched:
     limits = Limits(object_bytes=int(rules.object_mb * 1e6), answer=answer)
     with waiting("fetching series"):
         spool = writable_folder(archive) / SPOOL
-        return fetch(url, spool, modalities=wanted, free_gb=site.limits.free_gb, timeout=rules.timeout, limits=limits)
+        fetched = fetch(
+            url, spool, modalities=wanted, free_gb=site.limits.free_gb, timeout=rules.timeout, limits=limits
+        )
+    record.not_fetched, record.not_fetched_why = fetched.failed, fetched.reasons
 
 
 def _work(record: ReprocessRecord, source: Path, model: Model, settings: Settings, crew: Crew) -> None:

@@ -28,7 +28,7 @@ class EpochSeed:
 
     Args:
         seed: of the training.
-        dataset: whose random transforms draw.
+        dataset: whose random transforms draw; a `ConcatDataset`'s parts each do.
         sampler: with a `generator`, or None.
     """
 
@@ -47,7 +47,8 @@ class EpochSeed:
         random.seed(seed)
         np.random.seed(seed)
         torch.manual_seed(seed)
-        self.dataset.transform.set_random_state(seed=seed)
+        for number, dataset in enumerate(getattr(self.dataset, "datasets", [self.dataset])):
+            dataset.transform.set_random_state(seed=seed + number)
         if getattr(self.sampler, "generator", None) is not None:
             self.sampler.generator.manual_seed(seed)
 

@@ -13,12 +13,27 @@ from monai.transforms import MapTransform, Randomizable
 from monai.utils import convert_to_numpy
 
 from data_prep.heads.head import synthesise
-from data_prep.heads.head_map import head_of
+from data_prep.heads.head_map import HeadMap, head_of, read_head
 from data_prep.heads.recipe import Recipe, draw_recipe
 from data_prep.heads.tissues import TISSUES
 from data_prep.transforms.body import BRAIN_LEVEL
 
 _MAPPED = 0.6  # part of a voxel that must be brain, for an anomaly to be planted there
+
+
+class HeadMapd(MapTransform):
+    """Read a label map into a `HeadMap`, once: a `CacheDataset` keeps what stands before the first random transform.
+
+    Args:
+        keys: of the path of a label map; the map replaces it.
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Read every key; raises `InputError` as `read_head` does."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            item[key] = read_head(item[key])
+        return item
 
 
 class RandSynthesiseHeadd(Randomizable, MapTransform):
@@ -28,7 +43,7 @@ class RandSynthesiseHeadd(Randomizable, MapTransform):
     and `recipe`, from which `synthesise` makes the same picture again.
 
     Args:
-        keys: the label map's, `(1, x, y, z)`.
+        keys: the label map's, `(1, x, y, z)`, or that of a `HeadMap`, which spares the time of making one.
         contrasts: names of `CONTRASTS`, and how often each is drawn.
         size: voxels of the picture, a slab in or below the brain; None: the whole head.
         pixel: mm in-plane, smallest and largest.
@@ -66,9 +81,7 @@ class RandSynthesiseHeadd(Randomizable, MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Draw a recipe and follow it."""
         item = dict(data)
-        labels = item[self.keys[0]]
-        affine = convert_to_numpy(labels.affine) if isinstance(labels, MetaTensor) else np.eye(4)
-        head = head_of(convert_to_numpy(labels)[0], np.asarray(affine))
+        head = _as_head(item[self.keys[0]])
         rng = np.random.default_rng(self.R.randint(2**31))
         recipe = draw_recipe(rng, head, **self.draw)
         made, factor = synthesise(head, recipe), rng.uniform(*self.level)
@@ -79,6 +92,13 @@ class RandSynthesiseHeadd(Randomizable, MapTransform):
         item[self.region_key] = torch.from_numpy((made.brain > _MAPPED).astype(np.uint8))[None]
         item["recipe"] = recipe
         return item
+
+
+def _as_head(labels: Any) -> HeadMap:
+    if isinstance(labels, HeadMap):
+        return labels
+    affine = convert_to_numpy(labels.affine) if isinstance(labels, MetaTensor) else np.eye(4)
+    return head_of(convert_to_numpy(labels)[0], np.asarray(affine))
 
 
 def brain_level_of(recipe: Recipe) -> float:

@@ -67,7 +67,7 @@ def plan_for(fingerprint: Fingerprint) -> Plan:
             "slice_ratio": [round(0.7 * ratio, 2), round(max(1.2, 2 * ratio), 2)],
             "region": [{"_target_": "data_prep.TissueRegiond", "keys": "image"}],
         },
-        shared={"network_def::slice_stride": 1 if fingerprint.thick else 2},
+        shared={"network_def::slice_stride": 1 if fingerprint.thick else 2, "zooms": []},
     )
 
 

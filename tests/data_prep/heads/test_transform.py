@@ -1,5 +1,6 @@
 """`RandSynthesiseHeadd` in a MONAI pipeline."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -9,7 +10,7 @@ from phantom import affine, labels
 
 from anomaly.synthesis import PlantAnomalyd
 from data_prep.heads import head_of, synthesise
-from data_prep.heads.transforms import RandSynthesiseHeadd
+from data_prep.heads.transforms import HeadMapd, RandSynthesiseHeadd
 
 SIZE = (32, 32, 4)
 
@@ -58,3 +59,10 @@ def test_anomalies_are_planted_in_the_brain_that_it_gives(item):
     made = pipeline(item)
     assert made["mask"].any()
     assert not made["mask"][made["region"] == 0].any()
+
+
+def test_a_map_that_was_read_before_gives_the_same_picture(item, tmp_path):
+    nib.save(nib.Nifti1Image(labels(), affine()), tmp_path / "one.nii.gz")
+    ready = HeadMapd("label")({"label": tmp_path / "one.nii.gz"})
+    one, other = (transform().set_random_state(6)(each) for each in (item, ready))
+    assert torch.equal(one["image"], other["image"])

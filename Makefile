@@ -12,7 +12,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test lint docs schema dist fresh lowest label label-test bench fuzz soak attack train evaluate leaderboards families viewer clean
+.PHONY: help demo test lint docs schema dist fresh lowest label label-test bench fuzz fuzz-headers soak attack train evaluate leaderboards families viewer clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' Makefile | awk -F ':.*## +' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -100,6 +100,9 @@ bench: $(VENV)/installed  ## inference, scanning and reading against bare librar
 
 fuzz: $(VENV)/installed  ## 20,000 damaged inputs through the reader: none may crash, hang, swell or raise anything else
 	$(BIN)/python -m tests.fuzz
+
+fuzz-headers: $(VENV)/installed  ## every element of real headers removed, emptied, made illegal, through SEG, SR and capture
+	$(BIN)/python -m tests.fuzz.wrapping
 
 soak: $(VENV)/installed  ## 2,000 studies through `reprocess` under 1,000 kills: none lost, done twice or in part, each SEG once in Orthanc
 	$(BIN)/python -m tests.soak

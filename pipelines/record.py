@@ -47,6 +47,9 @@ class CaseRecord(_Record):
     volume_ml: float | None = None
     flags: list[str] = Field(default_factory=list)
     outputs: dict[str, str] = Field(default_factory=dict, description="file names in the output folder")
+    sequence: str = Field(default="", description="known words of the series' description, such as FLAIR")
+    voxel_mm: str = Field(default="", description="size of a voxel, such as 0.9 x 0.9 x 5 mm")
+    slices: int = 0
     seconds: float = 0.0
     truth: TruthRecord | None = None
 
@@ -94,6 +97,9 @@ class RunRecord(_Record):
     cases: list[CaseRecord] = Field(default_factory=list)
     passed_over: str = Field(default="", description="what was found and not used, in words")
     metrics: dict[str, Any] | None = None
+    written: dict[str, str] = Field(
+        default_factory=dict, description="SHA-256 of the files in the output folder, by name: what may be overwritten"
+    )
 
     @property
     def exit_code(self) -> ExitCode:

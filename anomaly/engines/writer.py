@@ -16,6 +16,7 @@ from anomaly.files import atomically
 from anomaly.scoring.assess import Examination, Subject, assess
 
 Array = np.ndarray
+_SAME_PLACE_MM = 0.05
 _SCORE_STEPS = 65535  # the score map is stored as uint16 with the slope 1 / 65535
 
 
@@ -102,12 +103,22 @@ class FindingWriter:
             _replace(path, (json.dumps(failures, indent=2) + "\n").encode())
 
 
+def _moved(qform: Array, affine: Array, shape: tuple[int, ...]) -> float:
+    """How far the qform, which knows no shear, puts a corner of the image from its place, mm."""
+    corners = np.stack(np.meshgrid(*[(0, size - 1) for size in shape], indexing="ij"), axis=-1).reshape(-1, 3)
+    off = corners @ (qform - affine)[:3, :3].T + (qform - affine)[:3, 3]
+    return float(np.linalg.norm(off, axis=1).max())
+
+
 def _save(array: Array, affine: Array, path: Path, *, slope: float | None = None) -> None:
     """Write an integer array as NIfTI-1; with a slope, the stored numbers times it are the values."""
     image = nib.Nifti1Image(array, affine)
     image.header.set_xyzt_units("mm")
+    image.header["descrip"] = b"HealthyTwin"
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1)
+    if _moved(image.get_qform(), affine, array.shape) > _SAME_PLACE_MM:
+        image.set_qform(None, code=0)
     if slope is not None:
         image.header.set_slope_inter(slope, 0)
     with atomically(path) as partial:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal
 
 import numpy as np
 from scipy import ndimage
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import pdist
 
@@ -32,7 +34,7 @@ def find_lesions(
         The mask `(i, j, k)` uint8, and its lesions, largest first. Both may be empty.
     """
     mask = np.zeros(score_map.shape, dtype=np.uint8)
-    parts, count = ndimage.label(score_map >= threshold, structure=np.ones((3, 3, 3)))
+    parts, count = _parts(score_map >= threshold)
     voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
     across = slice_axis(affine)
     middle = float((affine[:3, :3] @ ((np.array(score_map.shape) - 1) / 2) + affine[:3, 3])[0])
@@ -93,3 +95,39 @@ def _side(x: float) -> Literal["left", "right", "middle"]:
     if abs(x) < _MIDDLE_MM:
         return "middle"
     return "right" if x > 0 else "left"
+
+
+def number_lesions(mask: Array, affine: Array, lesions: Sequence[Lesion]) -> Array:
+    """Which voxel belongs to which lesion.
+
+    Args:
+        mask: `(i, j, k)`, above 0 where abnormal.
+        affine: 4 x 4, voxel to RAS+ mm.
+        lesions: of `find_lesions` for this mask.
+
+    Returns:
+        `(i, j, k)` uint16: the lesion's place in `lesions`, from 1; 0 elsewhere.
+
+    Raises:
+        ValueError: the mask has another number of connected parts than there are lesions.
+    """
+    parts, count = _parts(mask > 0)
+    if count != len(lesions):
+        msg = f"the mask has {count} connected parts, the finding {len(lesions)} lesions"
+        raise ValueError(msg)
+    numbers = np.zeros(count + 1, np.uint16)
+    if count:
+        centres = np.array(ndimage.center_of_mass(parts > 0, parts, range(1, count + 1)))
+        places = centres @ affine[:3, :3].T + affine[:3, 3]
+        far = np.linalg.norm(places[:, None] - np.array([lesion.centroid_mm for lesion in lesions]), axis=-1)
+        voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
+        volumes = np.bincount(parts.ravel())[1:] * voxel_ml
+        unlike = np.abs(volumes[:, None] - [lesion.volume_ml for lesion in lesions]) / voxel_ml
+        part, lesion = linear_sum_assignment(far + unlike)
+        numbers[part + 1] = lesion + 1
+    return numbers[parts]
+
+
+def _parts(inside: Array) -> tuple[Array, int]:
+    """Connected parts (26-neighbourhood): numbers `(i, j, k)` and how many."""
+    return ndimage.label(inside, structure=np.ones((3, 3, 3)))

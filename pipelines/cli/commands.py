@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pipelines.cli.archive import export, report, status
 from pipelines.cli.benchmark import benchmark
 from pipelines.cli.calibrate import calibrate
+from pipelines.cli.care import verify, where
 from pipelines.cli.demo import demo
 from pipelines.cli.detect import detect
 from pipelines.cli.doctor import doctor
@@ -55,6 +56,8 @@ COMMANDS = {
     "receive": Command(receive, "healthytwin receive inbox --allow PACS --port 11112"),
     "status": Command(status, "healthytwin status results"),
     "retry": Command(retry, "healthytwin retry results"),
+    "verify": Command(verify, "healthytwin verify results"),
+    "where": Command(where, "healthytwin where results 3f9a0c21b7de"),
     "report": Command(report, "healthytwin report results -o report.html"),
     "export": Command(export, "healthytwin export results -o results.csv"),
     "quarantine list": Command(list_quarantined, "healthytwin quarantine list results"),

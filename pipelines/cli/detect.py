@@ -30,6 +30,9 @@ def detect(
     report: Annotated[bool, typer.Option("--report/--no-report", help="Draw the cases into report.html.")] = True,
     allow_gaps: AllowGaps = False,
     calibration: SiteCalibration = None,
+    dicom: Annotated[
+        bool, typer.Option("--dicom", help="Also write a DICOM segmentation and report of each DICOM series.")
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -46,6 +49,7 @@ def detect(
             report=report,
             allow_gaps=allow_gaps,
             calibration=calibration,
+            dicom=dicom,
         )
     tell(run, as_json, show_run)
 

@@ -57,8 +57,17 @@ def _release(
 def _show_rows(found: dict[str, Any]) -> None:
     from pipelines.cli import tables
 
-    columns = ("case", "code", "attempts", "reason", "suggested fix")
+    columns = ("case", "sequence", "slices", "code", "attempts", "reason", "suggested fix")
     cells = [
-        (row["case"], row["code"], str(row["attempts"]), row["reason"], row["remedy"]) for row in found["quarantined"]
+        (
+            row["case"],
+            row["sequence"] or "",
+            str(row["slices"] or ""),
+            row["code"],
+            str(row["attempts"]),
+            row["reason"],
+            row["remedy"],
+        )
+        for row in found["quarantined"]
     ]
     tables.print_rows(columns, cells)

@@ -13,6 +13,7 @@ from pydantic import Field
 from pipelines.cohort.healthy import LEARNED_FROM, check_families
 from pipelines.detect.cases import healthy_part, listed, refusing
 from pipelines.machine.files import writable_folder
+from pipelines.outputs.ours import check_apart
 from pipelines.problems import CommandError
 from pipelines.record import LearningRecord
 from pipelines.terminal.progress import progress
@@ -71,6 +72,7 @@ def plant(
     if not 0 < radius[0] <= radius[1]:
         msg = f"radius must be two lengths in mm, the smaller one first, got {radius[0]:g} and {radius[1]:g}"
         raise CommandError(msg)
+    check_apart([source], output)
     started = time.perf_counter()
     datalist = Datalist.at(source)
     cases = [case for case in list_cases(datalist or source, section) if not case.skipped]

@@ -13,6 +13,7 @@ from data_prep.errors import without_folders
 from pipelines.cohort.record import PrepareRecord, ScanRecord
 from pipelines.machine.cores import default_workers
 from pipelines.machine.files import printable, writable_folder, write_whole
+from pipelines.outputs.ours import check_apart
 from pipelines.problems import CommandError
 from pipelines.terminal.progress import progress, waiting
 
@@ -61,6 +62,7 @@ def prepare(
     from data_prep.cohort.prepared import Preparer
     from data_prep.cohort.steps import ToolError
 
+    check_apart(sources, output)
     started = time.perf_counter()
     try:
         steps.check()

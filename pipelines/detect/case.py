@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipelines.machine.files import printable
+from pipelines.outputs.origin import Origin
+from pipelines.outputs.table import Examined, Output
+from pipelines.outputs.write import flags_of, write_case
 from pipelines.problems import causes, one_line
 from pipelines.record import CaseRecord
 from pipelines.report.result import Result, spare_volumes
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 
     from anomaly import Detector, Examination
     from data_prep import Case, Volume
+
+_Made = TypeVar("_Made")
 
 
 def examine_all(
@@ -28,6 +34,7 @@ def examine_all(
     volumes: bool = False,
     truths: bool = False,
     allow_gaps: bool = False,
+    extras: Sequence[Output] = (),
     on_case: Callable[[str], None] = lambda _: None,
 ) -> list[Result]:
     """Examine every case and write its mask, score map and finding to `out_dir`.
@@ -40,15 +47,15 @@ def examine_all(
         volumes: keep volumes for the viewer, of the 20 cases with the highest scores.
         truths: compare with the case's label where it has one.
         allow_gaps: read DICOM volumes in which whole slices are missing.
+        extras: what is written beside the result; one that cannot be made leaves a flag.
         on_case: called with the name of each case before it is begun.
     """
-    from anomaly.engines.writer import write_examination
 
     def work(case: Case) -> Result:
         volume = case.volume(allow_gaps=allow_gaps)
         exam = detector.examine(volume, case=case.name)
-        paths = write_examination(exam, volume.affine, out_dir)
-        outputs = {kind: path.name for kind, path in paths.items()}
+        stack = case.series.stack if case.series is not None else None
+        outputs, exam = write_case(Examined(volume=volume, exam=exam, stack=stack, key=_key(exam)), out_dir, extras)
         return summarise(case, volume, exam, outputs=outputs, pictures=pictures, volumes=volumes, truths=truths)
 
     results: list[Result] = []
@@ -82,13 +89,16 @@ def summarise(
         truth: the label, `(i, j, k)` bool, where it is at hand.
         volumes: keep volumes for the viewer.
     """
-    from pipelines.report.picture import draw
     from pipelines.report.truth import compare, load_truth
-    from pipelines.report.volumes import make_volumes
 
     if truths and truth is None and case.label:
         truth = load_truth(case.label, volume)
     finding = exam.finding
+    examined = Examined(volume=volume, exam=exam, truth=truth)
+    faults: dict[str, Exception] = {}
+    picture = _tried(lambda: examined.picture, "picture", faults) if pictures else None
+    shown = _tried(lambda: examined.volumes, "view", faults) if volumes else None
+    origin = Origin.of(case)
     record = CaseRecord(
         case=case.name,
         source=printable(case.image),
@@ -98,16 +108,30 @@ def summarise(
         abnormal=finding.abnormal,
         lesions=len(finding.lesions),
         volume_ml=round(sum(lesion.volume_ml for lesion in finding.lesions), 3),
-        flags=finding.flags,
+        flags=list(dict.fromkeys([*finding.flags, *flags_of(faults)])),
         outputs=outputs,
+        sequence=origin.sequence,
+        voxel_mm=origin.size or Origin(voxel_mm=tuple(round(length, 3) for length in volume.spacing)).size,
+        slices=origin.slices or volume.array.shape[2],
         truth=None if truth is None else compare(exam.mask, truth, volume.affine),
     )
-    return Result(
-        record=record,
-        finding=finding,
-        picture=draw(volume, exam, truth=truth) if pictures else None,
-        volumes=make_volumes(volume, exam) if volumes else None,
-    )
+    return Result(record=record, finding=finding, picture=picture, volumes=shown)
+
+
+def _tried(make: Callable[[], _Made], kind: str, faults: dict[str, Exception]) -> _Made | None:
+    """What is only shown of a case; where it cannot be made, the error goes to `faults`, and the case goes on."""
+    try:
+        return make()
+    except Exception as error:  # matplotlib raises errors of many types
+        faults[kind] = error
+        return None
+
+
+def _key(exam: Examination) -> str:
+    """What the UIDs of DICOM objects follow from: the input, the bundle and its thresholds."""
+    finding = exam.finding
+    told = [finding.case, finding.input_hash, finding.bundle.model_dump_json(), finding.thresholds.model_dump_json()]
+    return hashlib.sha256("\0".join(told).encode()).hexdigest()
 
 
 def safely(case: Case, work: Callable[[Any], Result]) -> Result:

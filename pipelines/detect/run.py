@@ -13,6 +13,8 @@ from pipelines.detect.case import examine_all
 from pipelines.detect.cases import gather_cases
 from pipelines.machine.device import check_device
 from pipelines.machine.files import writable_folder, write_whole
+from pipelines.outputs.ours import check_apart, check_ours, digests
+from pipelines.outputs.table import OUTPUTS, RESULT, Output
 from pipelines.record import RunRecord
 from pipelines.report.result import Result
 from pipelines.report.run import write_report
@@ -32,6 +34,7 @@ def detect(
     report: bool = True,
     allow_gaps: bool = False,
     calibration: Path | None = None,
+    dicom: bool = False,
 ) -> RunRecord:
     """Examine every case found at `paths`; a bad case is recorded and does not stop the rest.
 
@@ -43,9 +46,11 @@ def detect(
         report: write `report.html`.
         allow_gaps: examine DICOM volumes in which whole slices are missing; findings carry the flag `gaps_allowed`.
         calibration: of the site; see `pipelines.evaluate.calibrate`; None: the bundle's own.
+        dicom: also write a segmentation and a structured report of each DICOM series.
 
     Raises:
-        CommandError: no path exists, the output cannot be written, there is no bundle or no such device.
+        CommandError: no path exists, the output cannot be written, lies in a source or holds a file in the way that is
+            not ours, there is no bundle or no such device.
         BundleError: the bundle is incomplete or its weights are not the calibrated ones.
     """
     from data_prep.find.passed import PassedOver
@@ -55,18 +60,34 @@ def detect(
     root, passed = find_bundle(bundle), PassedOver()
     if calibration is not None:
         load_calibration(root, calibration)  # before anything that takes time
+    check_apart(paths, output)
     with waiting("looking for images"):
         cases, failures = gather_cases(paths, allow_gaps=allow_gaps, modalities=modalities(root), passed=passed)
     run = RunRecord(command="detect", output=str(output), passed_over=passed.sentence(named=False))
     results = [Result(record=failure) for failure in failures]
     if not cases and not failures:
         return run
+    extras = [OUTPUTS[kind] for kind in ("seg", "sr")] if dicom else []
     writable_folder(output)
+    check_ours(output, _files(cases, extras, report=report))
     if cases:
         results += run_cases(
-            run, cases, root, device=device, pictures=report, allow_gaps=allow_gaps, calibration=calibration
+            run,
+            cases,
+            root,
+            device=device,
+            pictures=report,
+            allow_gaps=allow_gaps,
+            calibration=calibration,
+            extras=extras,
         )
     return finish(run, results, started=started, title="Detection" if report else None)
+
+
+def _files(cases: Sequence[Case], extras: Sequence[Output], *, report: bool) -> list[str]:
+    """The names of all files that are to be written."""
+    rows = [*RESULT, *extras]
+    return [row.file(case.name) for case in cases for row in rows] + ["run.json", *(["report.html"] if report else [])]
 
 
 def run_cases(
@@ -79,6 +100,7 @@ def run_cases(
     truths: bool = False,
     allow_gaps: bool = False,
     calibration: Path | None = None,
+    extras: Sequence[Output] = (),
 ) -> list[Result]:
     """Examine cases with a progress bar; `run` gets the bundle's name and the versions."""
     with waiting(f"loading {bundle.name}"):
@@ -92,6 +114,7 @@ def run_cases(
             volumes=pictures and find_scripts() is not None,
             truths=truths,
             allow_gaps=allow_gaps,
+            extras=extras,
             on_case=begin,
         )
     describe(run, results)
@@ -120,5 +143,7 @@ def finish(run: RunRecord, results: Sequence[Result], *, started: float, title: 
     run.seconds = round(time.perf_counter() - started, 3)
     if title is not None:
         run.report = str(write_report(folder / "report.html", run, results, title=title))
+    names = [name for record in run.cases for name in record.outputs.values()]
+    run.written = digests(folder, [*names, *(["report.html"] if title is not None else [])])
     write_whole(folder / "run.json", run.model_dump_json(indent=2) + "\n")
     return run

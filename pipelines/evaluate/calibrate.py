@@ -13,6 +13,7 @@ from pipelines.bundles import find_bundle, load, modalities
 from pipelines.detect.cases import gather_cases, healthy_part, refusing
 from pipelines.machine.files import write_whole
 from pipelines.machine.provenance import commit
+from pipelines.outputs.ours import check_ours
 from pipelines.problems import CommandError
 from pipelines.record import CaseRecord, LearningRecord
 from pipelines.terminal.progress import progress, waiting
@@ -68,6 +69,7 @@ def calibrate(
         BundleError: the bundle is incomplete or its files do not belong together.
     """
     started = time.perf_counter()
+    check_ours(output.parent, [output.name])
     root = find_bundle(bundle)
     cases, refused = _cases(source, section, modalities(root), allow_gaps=allow_gaps)
     with waiting(f"loading {root.name}"):

@@ -15,6 +15,7 @@ from pipelines.detect.cases import skip_record
 from pipelines.detect.run import describe, finish
 from pipelines.machine.files import printable, writable_folder, write_whole
 from pipelines.machine.provenance import provenance
+from pipelines.outputs.ours import check_apart
 from pipelines.outputs.table import result_files
 from pipelines.problems import CommandError
 from pipelines.record import CaseRecord, RunRecord
@@ -52,6 +53,7 @@ def evaluate(
     if not config.is_file():
         msg = f"{config}: this bundle has no evaluation"
         raise CommandError(msg)
+    check_apart([datalist], output)
     cases = list_cases(datalist, section)
     run = RunRecord(command="evaluate", output=str(output))
     if not cases:

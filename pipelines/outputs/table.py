@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipelines.outputs.dicom import DicomWriter
     from pipelines.report.volumes import Volumes
 
+FAILED = "_failed:"  # in a finding's flag, between an output and why it could not be made
 NIFTI, DICOM, PNG, JSON = "application/gzip", "application/dicom", "image/png", "application/json"
 
 
@@ -70,8 +71,7 @@ class Examined:
     @cached_property
     def segmentation(self) -> Any | None:
         """The mask as a DICOM segmentation; None: it is empty, not wanted, or the source is no DICOM series."""
-        wanted = self.rules.seg and self.exam.mask.any()
-        return self.dicom.segmentation() if wanted and self.dicom is not None else None
+        return self.dicom.segmentation() if self.rules.seg and self.dicom is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,13 @@ def _segmentation(examined: Examined) -> bytes | None:
 
 
 def _report(examined: Examined) -> bytes | None:
-    return None if examined.dicom is None else _saved(examined.dicom.report(examined.segmentation))
+    if examined.dicom is None:
+        return None
+    try:
+        segmentation = examined.segmentation
+    except Exception:  # that of the segmentation, which says so itself: the report stands without it
+        segmentation = None
+    return _saved(examined.dicom.report(segmentation))
 
 
 def _capture(examined: Examined) -> bytes | None:

@@ -7,7 +7,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,8 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.bundles import check_trusted, find_bundle, modalities
 from pipelines.machine.files import writable_folder
+from pipelines.outputs.ours import check_apart, check_ours
 from pipelines.pacs.fetch import SPOOL, fetch, is_web
 from pipelines.problems import CommandError, ExitCode
+from pipelines.reprocess.archive.care import release_older, to_make_again
 from pipelines.reprocess.archive.deliver import REFUSED, WAITING, deliver, target_of
 from pipelines.reprocess.archive.drift import DriftRecord, drift, keep
 from pipelines.reprocess.archive.report import FILE as FILE_OF_REPORT
@@ -172,9 +174,9 @@ def _check_place(source: Path, archive: Path) -> None:
     if not source.exists():
         msg = f"{source}: there is no such file or folder"
         raise CommandError(msg)
-    if source.resolve() == archive.resolve() or source.resolve() in archive.resolve().parents:
-        msg = f"{archive}: lies in the source {source}, where its results would be taken for scans; choose another"
-        raise CommandError(msg)
+    check_apart([source], archive)
+    if not (archive / FILE).is_file():
+        check_ours(archive, [FILE_OF_REPORT])
 
 
 def _fetch(record: ReprocessRecord, url: str, archive: Path, model: Model, site: Site) -> None:
@@ -212,9 +214,11 @@ def _work(record: ReprocessRecord, source: Path, model: Model, settings: Setting
             plan.check_source()
         looks = plan.snapshot()
         before, skipped = ledger.snapshot(plan.name)
-        if not looks or looks != before or _open(ledger, plan.name):
+        release_older(ledger)
+        again = to_make_again(store, ledger.rows(State.DONE, source=plan.name))
+        if not looks or looks != before or again or _open(ledger, plan.name):
             with _engine(settings, crew):
-                _do(record, plan, ledger, store, settings, crew)
+                _do(record, plan, ledger, store, settings, crew, again)
             plan.check_source()
             if plan.unread or record.unread:
                 looks = ""  # so that the next run looks again
@@ -265,6 +269,7 @@ def _do(
     store: Store,
     settings: Settings,
     crew: Crew,
+    again: Collection[str],
 ) -> None:
     with progress_bar() as bar:
         line = bar.add_task("reprocessing", total=None)
@@ -294,13 +299,15 @@ def _do(
             start=start,
             on_news=on_news,
             on_wait=on_wait,
+            again=again,
         )
         batch.watch.take_over()
         _sweep(ledger, store)
         batch.run(plan.tasks())
         _sweep(ledger, store)
         record.unread = len(batch.unread) + plan.unread
-        record.examined = ledger.counts()[State.DONE.value] - before
+        reopened = len(again) - len(batch.again)
+        record.examined = ledger.counts()[State.DONE.value] - before + reopened
 
 
 def _sweep(ledger: Ledger, store: Store) -> None:

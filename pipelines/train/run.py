@@ -16,6 +16,7 @@ from pipelines.bundles import find_bundle
 from pipelines.cohort.healthy import TrainingData, check_families, gather
 from pipelines.machine.files import writable_folder, write_whole
 from pipelines.machine.provenance import provenance
+from pipelines.outputs.ours import check_apart
 from pipelines.problems import CommandError
 from pipelines.record import LearningRecord
 from pipelines.terminal.progress import progress_bar, waiting
@@ -68,6 +69,7 @@ def train(
         InputError: the source is missing or no datalist.
         CommandError: too few scans, an unknown family, one both planted and held out, or the output is in use.
     """
+    check_apart([source], output)
     started = time.perf_counter()
     for key in ("families", "held_out_families"):
         if key in (settings or {}):

@@ -7,16 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.machine.files import atomically
+from pipelines.outputs.ours import check_ours
 from pipelines.problems import CommandError
+from pipelines.reprocess.archive import care
 from pipelines.reprocess.archive.drift import drift, kept, latest
+from pipelines.reprocess.archive.store import Store
 from pipelines.reprocess.ledger.ledger import FILE, Ledger, Row, State
 from pipelines.reprocess.ledger.reasons import is_final, remedy
 from pipelines.reprocess.site import load_site
 
 _WHAT = ("key", "case", "kind", "input", "bundle", "version", "weights", "configuration")
+_IMAGE = ("sequence", "voxel_mm", "slices")
 _HOW = ("state", "attempts", "code", "reason", "changed", "seconds")
 _RESULT = ("score", "p_value", "abnormal", "lesions", "volume_ml", "flags", "appearance", "outputs", "timings")
-_COLUMNS = (*_WHAT, *_HOW, *_RESULT)
+_COLUMNS = (*_WHAT, *_IMAGE, *_HOW, *_RESULT)
 
 
 def open_ledger(archive: Path, site: Path | None) -> Ledger:
@@ -53,10 +57,27 @@ def status(archive: Path, *, site: Path | None = None) -> dict[str, Any]:
     return found
 
 
+def verify(archive: Path, *, site: Path | None = None) -> care.VerifyRecord:
+    """What of the outputs of finished jobs is missing or changed; see `care.verify`."""
+    ledger = open_ledger(archive, site)
+    done = ledger.rows(State.DONE)
+    ledger.close()
+    return care.VerifyRecord(archive=str(archive), jobs=len(done), faults=care.verify(Store(archive), done))
+
+
+def where(archive: Path, cases: list[str], *, site: Path | None = None) -> list[Row]:
+    """Which study and series cases come from; see `care.where`."""
+    ledger = open_ledger(archive, site)
+    try:
+        return care.where(ledger, cases)
+    finally:
+        ledger.close()
+
+
 def quarantined(archive: Path, *, site: Path | None = None) -> list[Row]:
     """The quarantined jobs: case, key, code, reason, suggested fix, attempts."""
     ledger = open_ledger(archive, site)
-    rows = [_named(row, "case", "key", "code", "reason", "attempts") for row in ledger.rows(State.QUARANTINED)]
+    rows = [_named(row, "case", "key", *_IMAGE, "code", "reason", "attempts") for row in ledger.rows(State.QUARANTINED)]
     ledger.close()
     return [{**row, "remedy": remedy(row["code"])} for row in rows]
 
@@ -65,6 +86,8 @@ def report(archive: Path, *, output: Path | None = None, cases: int, site: Path 
     """Write the page of an archive; see `write_batch_report`."""
     from pipelines.reprocess.archive.report import write_batch_report
 
+    if output is not None:
+        check_ours(output.parent, [output.name])
     ledger = open_ledger(archive, site)
     path = write_batch_report(archive, ledger, output=output, cases=cases)
     ledger.close()
@@ -103,6 +126,7 @@ def export(archive: Path, output: Path, *, site: Path | None = None) -> int:
     if output.suffix not in (".csv", ".parquet"):
         msg = f"{output}: the name must end in .csv or .parquet"
         raise CommandError(msg)
+    check_ours(output.parent, [output.name])
     ledger = open_ledger(archive, site)
     rows = [_named(row, *_COLUMNS) for row in ledger.rows()]
     ledger.close()
@@ -128,7 +152,7 @@ def _write_table(rows: list[Row], path: Path, *, csv: bool) -> None:
     import pyarrow.csv
     import pyarrow.parquet
 
-    kinds = {"attempts": pa.int64(), "lesions": pa.int64(), "abnormal": pa.bool_()}
+    kinds = {"attempts": pa.int64(), "slices": pa.int64(), "lesions": pa.int64(), "abnormal": pa.bool_()}
     kinds |= dict.fromkeys(("seconds", "score", "p_value", "volume_ml"), pa.float64())
     table = pa.Table.from_pylist(rows, schema=pa.schema([(name, kinds.get(name, pa.string())) for name in _COLUMNS]))
     if csv:

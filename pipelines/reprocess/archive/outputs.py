@@ -1,12 +1,16 @@
-"""What is written for one case: mask, score map, finding, picture, DICOM segmentation and report."""
+"""What is written for one case of an archive: its result, which always stays, and what is made about it."""
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.outputs.rules import OutputRules
-from pipelines.reprocess.ledger.reasons import CaseError
+from pipelines.outputs.stored import ability, failed_rules, read_examination
+from pipelines.outputs.table import OUTPUTS, Examined, extras
+from pipelines.outputs.write import write_case
 
 if TYPE_CHECKING:
     from anomaly import Examination
@@ -14,10 +18,39 @@ if TYPE_CHECKING:
     from pipelines.reprocess.plan import Task
 
 
-def write_outputs(task: Task, volume: Volume, exam: Examination, folder: Path, rules: OutputRules) -> dict[str, str]:
-    """Write the outputs of one case.
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """The outputs of a case as they are in their place.
 
-    An empty mask is a normal result: it gives no segmentation, and a report that says so.
+    Args:
+        folder: where they are.
+        manifest: of `Store.published`.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Of the files, by kind."""
+        names: dict[str, str] = self.manifest["result"]["outputs"]
+        return names
+
+    @property
+    def failed(self) -> set[str]:
+        """The outputs that could not be made and that this software may be able to make, as rules of the site."""
+        known = self.manifest.get("software") == ability()
+        return failed_rules(self.manifest["result"]["flags"], passing_only=known)
+
+    def examination(self) -> Examination:
+        """What the outputs were made from."""
+        return read_examination(self.folder, self.names)
+
+
+def write_outputs(
+    task: Task, volume: Volume, exam: Examination, folder: Path, rules: OutputRules, *, unless: str = ""
+) -> tuple[dict[str, str], Examination]:
+    """Write the outputs of one case; see `write_case`.
 
     Args:
         task: with the case.
@@ -25,51 +58,30 @@ def write_outputs(task: Task, volume: Volume, exam: Examination, folder: Path, r
         exam: of the volume.
         folder: empty.
         rules: of the site.
+        unless: why nothing is to be made beside the result; "": it is to be.
 
     Returns:
-        File names under `mask`, `score`, `finding`, `picture`, `view`, `view_score`, `view_twin`, `seg`, `sr`, `sc`.
-
-    Raises:
-        CaseError: SEG_FAILED, SR_FAILED or SC_FAILED.
+        File names by kind, as in `OUTPUTS`; and the examination with its flags as they are written.
     """
-    from anomaly.engines.writer import write_examination
-
-    names = {kind: path.name for kind, path in write_examination(exam, volume.affine, folder).items()}
-    case = exam.finding.case
-    if rules.picture or rules.sc:
-        from pipelines.report.picture import draw
-
-        picture = draw(volume, exam)
-    if rules.picture:
-        names["picture"] = f"{case}.png"
-        (folder / names["picture"]).write_bytes(picture)
-    if rules.viewer:
-        from pipelines.report.volumes import write_volumes
-
-        names |= write_volumes(volume, exam, folder)
     stack = task.case.series.stack if task.case.series is not None else None
-    if stack is None or not (rules.seg or rules.sr or rules.sc):
-        return names
-    from pipelines.outputs.dicom import DicomWriter
-
-    writer = DicomWriter(stack, exam, key=task.job.key, rules=rules)
-    segmentation = None
-    if rules.seg and exam.mask.any():
-        segmentation = _made("SEG_FAILED", writer.segmentation)
-        names["seg"] = f"{case}_seg.dcm"
-        segmentation.save_as(folder / names["seg"])
-    if rules.sr:
-        names["sr"] = f"{case}_sr.dcm"
-        _made("SR_FAILED", writer.report, segmentation).save_as(folder / names["sr"])
-    if rules.sc:
-        names["sc"] = f"{case}_sc.dcm"
-        _made("SC_FAILED", writer.capture, picture).save_as(folder / names["sc"])
-    return names
+    examined = Examined(volume=volume, exam=exam, stack=stack, key=task.job.key, rules=rules)
+    return write_case(examined, folder, extras(rules), unless=unless)
 
 
-def _made(code: str, make: Any, *arguments: Any) -> Any:
-    """The object; highdicom raises errors of many types where a header does not hold what the standard asks for."""
-    try:
-        return make(*arguments)
-    except (AttributeError, KeyError, TypeError, ValueError, NotImplementedError) as error:
-        raise CaseError(code) from error
+def write_missing(
+    task: Task, volume: Volume, exam: Examination, folder: Path, rules: OutputRules, before: Published
+) -> tuple[dict[str, str], Examination]:
+    """As `write_outputs`, for a case that has its result: what could not be made is made, all else is as it was.
+
+    Args:
+        before: the case's outputs.
+    """
+    again, kept = before.failed, before.names
+    flags = [flag for flag in exam.finding.flags if not failed_rules([flag]) & again]
+    exam = replace(exam, finding=exam.finding.model_copy(update={"flags": flags}))
+    wanted = {row.rule for row in extras(rules)} & again
+    only = {row.rule: row.rule in wanted for row in OUTPUTS.values() if row.rule is not None}
+    names, exam = write_outputs(task, volume, exam, folder, rules.model_copy(update=only))
+    for kind in kept.keys() - names.keys():
+        shutil.copyfile(before.folder / kept[kind], folder / kept[kind])
+    return {**kept, **names}, exam

@@ -98,7 +98,15 @@ def _result(row: Row, finding: bytes, content: Callable[[str], bytes | None], *,
 
     image, score = (content("view"), content("view_score")) if volumes else (None, None)
     return Result(
-        record=CaseRecord(case=row["name"], source=row["name"], status="done", volume_ml=row["volume_ml"]),
+        record=CaseRecord(
+            case=row["name"],
+            source=row["name"],
+            status="done",
+            volume_ml=row["volume_ml"],
+            sequence=row["sequence"] or "",
+            voxel_mm=row["voxel_mm"] or "",
+            slices=row["slices"] or 0,
+        ),
         finding=Finding.model_validate_json(finding),
         picture=content("picture"),
         volumes=Volumes(image=image, score=score, twin=content("view_twin")) if image and score else None,

@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipelines.machine.files import sync
 from pipelines.reprocess.ledger.ledger import Lease
@@ -79,6 +80,31 @@ class Store:
         except (OSError, ValueError, KeyError):
             return None
         return manifest if whole and manifest.get("key") == key else None
+
+    def faults(self, row: Mapping[str, Any]) -> list[tuple[str, Literal["missing", "changed"]]]:
+        """The files of a finished job that are `missing` or `changed`, by the hashes of its manifest."""
+        folder = self.place(row["key"])
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            files: dict[str, str] = dict(manifest["files"])
+        except OSError:
+            return [(MANIFEST, "missing")]
+        except (ValueError, KeyError, TypeError):
+            return [(MANIFEST, "changed")]
+        faults: list[tuple[str, Literal["missing", "changed"]]] = []
+        faults += [(MANIFEST, "changed")] if manifest.get("key") != row["key"] else []
+        for name in dict.fromkeys([*files, *(row["outputs"] or {}).values()]):
+            path = folder / name
+            if not path.is_file():
+                faults.append((name, "missing"))
+            elif _digest(path) != files.get(name):
+                faults.append((name, "changed"))
+        return faults
+
+    def unseal(self, key: str) -> None:
+        """Take the manifest of a job away, whose outputs are to be made again; where that may not be, leave it."""
+        with suppress(OSError):
+            (self.place(key) / MANIFEST).rename(self.place(key) / f"{MANIFEST}.damaged")
 
     def partials(self) -> list[str]:
         """Names of all folders that are being written, or were when their worker ended."""

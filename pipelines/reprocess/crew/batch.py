@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from multiprocessing.connection import wait
 
+from pipelines.outputs.origin import Origin
 from pipelines.problems import CommandError
 from pipelines.reprocess.archive.store import Store
 from pipelines.reprocess.crew.leased_case import Outcome
@@ -36,6 +37,7 @@ class Batch:
         start: makes a worker of another kind from the settings; None: a process of this machine.
         on_news: called with a task and the state that its job came to, or was found in.
         on_wait: called with how many jobs another run has, again and again while there are any.
+        again: keys of jobs that are done and whose outputs are to be made again.
     """
 
     def __init__(
@@ -49,9 +51,11 @@ class Batch:
         start: Callable[[Settings], AnyWorker] | None = None,
         on_news: OnNews = lambda _task, _state: None,
         on_wait: Callable[[int], None] = lambda _: None,
+        again: Collection[str] = (),
     ) -> None:
         self.ledger, self.store, self.settings = ledger, store, settings
         self.count, self.target, self.start, self.on_news, self.on_wait = workers, target, start, on_news, on_wait
+        self.again = set(again)
         self.limits = settings.site.limits
         self.watch = LeaseWatch(ledger, patience=self.limits.lease_seconds, most=self.limits.attempts)
         self.workers: list[AnyWorker] = []
@@ -92,7 +96,12 @@ class Batch:
     def _fill(self, planned: Prefetch[Task]) -> None:
         """Take planned tasks into the ledger, as many as workers may soon ask for."""
         while not self.halt and len(self.waiting) < 2 * self.count and (task := planned.take()) is not None:
-            self._sort(task, self.ledger.enter(task.job, code=task.code, reason=task.reason))
+            state = self.ledger.enter(task.job, code=task.code, reason=task.reason)
+            self.ledger.note_origin(task.job.key, lambda task=task: _origin(task))  # type: ignore[misc]
+            if state is State.DONE and not task.code and task.job.key in self.again:
+                self.again.discard(task.job.key)
+                state = self.ledger.reopen(task.job.key)
+            self._sort(task, state)
 
     def _sort(self, task: Task, state: State) -> None:
         """Put a task where its job's state says that it belongs."""
@@ -216,3 +225,9 @@ class Batch:
             if busy:
                 self._give_back(worker)
         self.workers.clear()
+
+
+def _origin(task: Task) -> dict[str, object]:
+    origin = Origin.of(task.case)
+    told = {"study": origin.study[:64], "series": origin.series[:64], "sequence": origin.sequence}
+    return {**told, "voxel_mm": origin.size[:48], "slices": origin.slices}

@@ -13,6 +13,7 @@ from pipelines.reprocess.plan import Task
 if TYPE_CHECKING:
     from anomaly import Examination
     from data_prep import Volume
+    from pipelines.reprocess.archive.outputs import Published
 
 _BEATS = 4  # in the time of a lease
 
@@ -76,6 +77,7 @@ class LeasedCase:
         life: of the lease.
         volume: once it is read, until the end.
         exam: once it is examined, until the end.
+        before: its outputs, where it has them and some of them are to be made again.
         seconds: that the stages took, without the time between them.
         outcome: at the end.
     """
@@ -85,6 +87,7 @@ class LeasedCase:
     life: Life
     volume: Volume | None = None
     exam: Examination | None = None
+    before: Published | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     outcome: Outcome | None = None
 

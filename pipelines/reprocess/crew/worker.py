@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pipelines.outputs.stored import ability
 from pipelines.problems import causes
-from pipelines.reprocess.archive.outputs import write_outputs
+from pipelines.reprocess.archive.outputs import Published, write_missing, write_outputs
 from pipelines.reprocess.archive.store import Store
 from pipelines.reprocess.crew.leased_case import LeasedCase, Life, Outcome
 from pipelines.reprocess.ledger.hashes import stamp
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from data_prep import Volume
     from pipelines.reprocess.crew.settings import Settings
 
+_ENDS = ("WORKER_DIED", "TIME_OUT")  # of workers
 STAGES = ("claimed", "read", "examined", "written", "sealed", "published", "committed")
 
 
@@ -85,21 +87,26 @@ class Worker:
         with self._stage(leased):
             self.on_stage("claimed")
             manifest = self.store.published(lease.key)
-            if manifest is not None:  # its worker ended between the rename and the commit
-                self._commit(leased, manifest["result"], lambda: None)
+            before = Published(folder=self.store.place(lease.key), manifest=manifest) if manifest is not None else None
+            # whole: its worker ended between the rename and the commit
+            if before is not None and (not before.failed or self._is_last_try(lease)):
+                self._commit(leased, before.manifest["result"], lambda: None)
             else:
                 started = time.perf_counter()
+                leased.before = before
                 leased.volume = self._volume(task)
+                leased.exam = before.examination() if before is not None else None
                 leased.seconds["read"] = time.perf_counter() - started
                 self.on_stage("read")
         return leased.outcome or leased
 
     def examine(self, leased: LeasedCase) -> None:
-        """Examine a volume that is read."""
+        """Examine a volume that is read, unless its result is there."""
         with self._stage(leased):
             assert leased.volume is not None
             started = time.perf_counter()
-            leased.exam = self.detector.examine(leased.volume, case=leased.task.job.name)
+            if leased.exam is None:
+                leased.exam = self.detector.examine(leased.volume, case=leased.task.job.name)
             leased.seconds["examine"] = time.perf_counter() - started
             self.on_stage("examined")
 
@@ -123,12 +130,17 @@ class Worker:
         assert exam is not None
         started = time.perf_counter()
         folder = self.store.begin(lease)
-        names = write_outputs(task, volume, exam, folder, self.site.outputs)
+        if leased.before is None:
+            unless = _ENDS[0] if self._is_last_try(lease) else ""
+            names, exam = write_outputs(task, volume, exam, folder, self.site.outputs, unless=unless)
+        else:
+            names, exam = write_missing(task, volume, exam, folder, self.site.outputs, leased.before)
         self.on_stage("written")
         leased.seconds["write"] = time.perf_counter() - started
         result = _result(exam.finding, names, leased.seconds)
         job = {name: getattr(task.job, name) for name in ("key", "input", "bundle", "version", "weights")}
-        self.store.seal(folder, {**job, "configuration": task.job.configuration, "result": result})
+        how = {"configuration": task.job.configuration, "software": ability()}
+        self.store.seal(folder, {**job, **how, "result": result})
         self.on_stage("sealed")
 
         def publish() -> None:
@@ -156,7 +168,7 @@ class Worker:
             self.store.discard(leased.lease)
             if not isinstance(error, Exception):
                 raise
-            leased.outcome = self._failed(leased.lease, error, is_read=is_read)
+            leased.outcome = self._failed(leased, error, is_read=is_read)
 
     def _volume(self, task: Task) -> Volume:
         volume = task.case.volume(allow_gaps=self.site.series.allow_gaps)
@@ -180,12 +192,24 @@ class Worker:
         self.ledger.give_back(lease, code="SOURCE")
         return Outcome(key=lease.key, state=State.PENDING, halt=fault, is_unread=not fault)
 
-    def _failed(self, lease: Lease, error: Exception, *, is_read: bool) -> Outcome:
+    def _is_last_try(self, lease: Lease) -> bool:
+        """Is this the last attempt at a job that has ended a worker before?
+
+        Then its result is written and nothing else: who draws pictures and makes DICOM objects is given what strangers
+        wrote, and the result is not to be lost to it.
+        """
+        if not self.ledger.has_ended_with(lease.key, _ENDS):
+            return False
+        (row,) = self.ledger.rows(State.RUNNING, keys=[lease.key])
+        return bool(row["attempts"] >= self.site.limits.attempts)
+
+    def _failed(self, leased: LeasedCase, error: Exception, *, is_read: bool) -> Outcome:
         """The right state for a job that could not be done, without a word of what the error says."""
         from anomaly.engines.shortage import is_shortage
         from data_prep import InputError
         from pipelines.problems import CommandError
 
+        lease = leased.lease
         for cause in causes(error):
             if isinstance(cause, LeaseLostError):
                 return Outcome(key=lease.key)
@@ -194,6 +218,9 @@ class Worker:
             if fault := target_fault(cause) or (is_read and is_failing(cause) and str(cause)):
                 self.ledger.give_back(lease, code="TARGET")
                 return Outcome(key=lease.key, state=State.PENDING, halt=f"nothing can be written: {fault}")
+        if leased.before is not None:  # what it had stays
+            self.ledger.finish(lease, leased.before.manifest["result"], lambda: None)
+            return Outcome(key=lease.key, state=State.DONE)
         if not is_read and (outcome := self._unread(lease, error)) is not None:
             return outcome
         known = next((cause for cause in causes(error) if isinstance(cause, InputError | CaseError)), error)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pipelines.problems import CommandError
 from pipelines.reprocess.ledger.schema import bring_up_to_date, check
-from pipelines.reprocess.ledger.tables import attempts, connect, found, jobs, settings, sources
+from pipelines.reprocess.ledger.tables import attempts, connect, found, jobs, origins, settings, sources
 
 FILE = "ledger.sqlite"
 Row = dict[str, Any]
@@ -249,7 +249,8 @@ class Ledger:
             keys: beginnings of keys, or names of cases; None: all.
             source: that they are of; None: all.
         """
-        query = select(jobs).order_by(jobs.c.name, jobs.c.key)
+        told = [column for column in origins.c if column.name != "key"]
+        query = select(jobs, *told).outerjoin(origins, origins.c.key == jobs.c.key).order_by(jobs.c.name, jobs.c.key)
         if source is not None:
             query = query.join(found, found.c.key == jobs.c.key).where(found.c.source == source)
         if states:
@@ -295,6 +296,28 @@ class Ledger:
             where = jobs.c.state == State.QUARANTINED.value
             change = update(jobs).values(**values)
             return sum(connection.execute(change.where(where, jobs.c.key == row["key"])).rowcount for row in rows)
+
+    def reopen(self, key: str) -> State:
+        """A job that is done becomes pending, for its outputs are to be made again; the state that it is in."""
+        values = {"state": State.PENDING.value, "attempts": 0, "changed": now()}
+        with self.write() as connection:
+            connection.execute(update(jobs).where(jobs.c.key == key, jobs.c.state == State.DONE.value).values(**values))
+            return State(str(connection.scalar(select(jobs.c.state).where(jobs.c.key == key))))
+
+    def note_origin(self, key: str, origin: Callable[[], Mapping[str, Any]]) -> None:
+        """Note where a job's case comes from, unless that is known.
+
+        Args:
+            key: of the job.
+            origin: gives the columns of `origins`.
+        """
+        query = select(origins.c.key).where(origins.c.key == key)
+        with self.read() as connection:
+            known = connection.scalar(query) is not None
+        if not known:
+            row = {"key": key, **origin()}
+            with self.write() as connection:
+                self._ignore(connection, origins, [row])
 
     def snapshot(self, source: str) -> tuple[str, dict[str, int]]:
         """What a source looked like when it was last looked through to the end, and what was skipped in it."""

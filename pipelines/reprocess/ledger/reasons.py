@@ -9,12 +9,15 @@ BATCH_CODES = {
     "WORKER_DIED": "the worker that had this case ended without a result",
     "TIME_OUT": "the case took longer than the site allows, and its worker was ended",
     "CHANGED": "the files changed while they were read; the next run takes them as they are then",
-    "SEG_FAILED": "no DICOM segmentation can be made of this series' headers",
-    "SR_FAILED": "no DICOM structured report can be made of this series' headers",
-    "SC_FAILED": "no DICOM secondary capture can be made of this series' headers",
+    "SEG_FAILED": "an older version could make no DICOM segmentation of it, and kept no result",
+    "SR_FAILED": "an older version could make no DICOM structured report of it, and kept no result",
+    "SC_FAILED": "an older version could make no DICOM secondary capture of it, and kept no result",
     OUT_OF_MEMORY: "there was not enough memory for this case",
 }
 _PASSING = ("UNREADABLE", "MISSING_FILE")  # of the reader's codes: what a share that is back mends
+OF_OLDER_VERSIONS = ("SEG_FAILED", "SR_FAILED", "SC_FAILED")  # `reprocess` takes these cases up again by itself
+_RUN_AGAIN = "Run `healthytwin reprocess` again: it takes this case up by itself."
+_RETRY = "Try it again: `healthytwin retry`, then `healthytwin reprocess`."
 _SITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # faults of the target, not of a case
 
 
@@ -50,19 +53,26 @@ def meaning(code: str) -> str:
 
 
 def remedy(code: str) -> str:
-    """The suggested fix for a reason."""
+    """What helps against a reason. `healthytwin retry` is named where it helps, and nowhere else.
+
+    >>> remedy("CHANGED"), is_final("CHANGED"), remedy("WORKER_DIED"), is_final("WORKER_DIED")
+    ('Run `healthytwin reprocess` again: it takes this case up by itself.', True, \
+'Try it again: `healthytwin retry`, then `healthytwin reprocess`.', False)
+    """
     from data_prep.verdict import CODES
 
-    if code in CODES:
-        return CODES[code].remedy + ("" if is_final(code) else " Then: `healthytwin retry`.")
-    return "Another try would end the same way." if is_final(code) else "Try it again: `healthytwin retry`."
+    if code in ("CHANGED", *OF_OLDER_VERSIONS):
+        return _RUN_AGAIN
+    if is_final(code):
+        return CODES[code].remedy
+    return f"{CODES[code].remedy} {_RETRY}" if code in CODES else _RETRY
 
 
 def is_final(code: str) -> bool:
     """Will another attempt end in the same way?"""
     from data_prep.verdict import CODES
 
-    return (code in CODES and code not in _PASSING) or code in ("SEG_FAILED", "SR_FAILED", "SC_FAILED", "CHANGED")
+    return (code in CODES and code not in _PASSING) or code in ("CHANGED", *OF_OLDER_VERSIONS)
 
 
 def target_fault(error: BaseException) -> str:

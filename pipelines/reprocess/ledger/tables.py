@@ -94,6 +94,18 @@ found = Table(
     Column("key", String(64), ForeignKey("jobs.key"), primary_key=True, index=True),
 )
 
+# Where a case comes from. Identifiers lead to a patient in the archive of images: no other file holds that of a study.
+origins = Table(
+    "origins",
+    metadata,
+    Column("key", String(64), ForeignKey("jobs.key"), primary_key=True),
+    Column("study", String(64), nullable=False),
+    Column("series", String(64), nullable=False),
+    Column("sequence", String(64), nullable=False),
+    Column("voxel_mm", String(48), nullable=False),
+    Column("slices", Integer, nullable=False),
+)
+
 # What an archive of images said of every object that was sent to it.
 deliveries = Table(
     "deliveries",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import highdicom as hd
@@ -14,7 +15,7 @@ from archive import FAMILY_NAME, Bench, dicom_series
 from bright import BrightIsAbnormal, head, write_nifti
 from PIL import Image
 
-from pipelines.reprocess.archive.store import MANIFEST
+from pipelines.reprocess.archive.store import MANIFEST, Store
 from pipelines.reprocess.crew.worker import STAGES
 from pipelines.reprocess.ledger.ledger import FILE, State
 from pipelines.reprocess.site import Site
@@ -47,7 +48,8 @@ def test_all_outputs_of_a_dicom_series_agree(bench: Bench, source: Path) -> None
         world(np.squeeze(volume.array) > 0, lps), world(np.asarray(mask.dataobj) > 0, mask.affine), atol=1e-3
     )
     report = hd.sr.srread(folder / row["outputs"]["sr"])
-    whole, lesion = report.content.get_image_measurement_groups()
+    (whole,) = report.content.get_image_measurement_groups()
+    (lesion,) = report.content.get_volumetric_roi_measurement_groups()
     told = {m.name.value: m.value for m in (*whole.get_measurements(), *lesion.get_measurements())}
     finding = json.loads((folder / row["outputs"]["finding"]).read_text())
     assert told["SCORE"] == pytest.approx(finding["score"], abs=1e-6)
@@ -99,10 +101,12 @@ def test_the_preview_goes_into_the_study_as_a_secondary_capture_on_request(bench
 def test_made_again_the_objects_have_the_same_uids_and_another_model_gives_others(
     bench: Bench, source: Path, tmp_path: Path
 ) -> None:
+    from data_prep import Volume
     from pipelines.outputs.dicom import DicomWriter
 
     (task, *_) = [task for task in bench.plan(source).tasks() if task.case.series and task.case.series.stack]
-    exam = BrightIsAbnormal().examine(task.case.volume(), case="a")
+    lesion = Volume(head(lesion=True), task.case.series.stack.affine, "a")
+    exam = BrightIsAbnormal().examine(lesion, case="a")
     other = next(iter(bench.plan(source, version="0.2.0").tasks())).job.key
     uids = []
     for key in (task.job.key, task.job.key, other):
@@ -177,10 +181,6 @@ def test_what_was_published_and_not_committed_is_taken_as_it_is(bench: Bench, so
     (lease,) = bench.ledger.leases()
     bench.ledger.fail(lease, code="WORKER_DIED", reason="", most=3)
 
-    class Never(BrightIsAbnormal):
-        def examine(self, volume, *, case=""):
-            raise AssertionError
-
     assert bench.worker(Never()).run(task).state is State.DONE
     _, row = folder_of(bench)
     assert (row["attempts"], row["score"] is not None) == (2, True)
@@ -194,13 +194,92 @@ def test_files_that_change_while_they_are_read_are_not_taken(bench: Bench, sourc
     assert [outcome.state for outcome in bench.work(source) if outcome.state] == [State.DONE] * 3
 
 
-def test_a_series_that_takes_no_segmentation_is_quarantined(bench: Bench, tmp_path: Path) -> None:
-    folder = dicom_series(tmp_path / "source", lesion=True)
+def without_study(folder: Path) -> Path:
     for path in folder.iterdir():
         image = pydicom.dcmread(path)
         del image.StudyInstanceUID
         image.save_as(path)
-    assert [outcome.state for outcome in bench.work(folder)] == [State.QUARANTINED]
-    assert bench.ledger.rows()[0]["code"] == "SEG_FAILED"
-    bench.site = Site.model_validate({"outputs": {"seg": False, "sr": False}})
+    return folder
+
+
+def test_a_series_that_takes_no_dicom_object_keeps_its_result(bench: Bench, tmp_path: Path) -> None:
+    folder = without_study(dicom_series(tmp_path / "source", lesion=True))
     assert [outcome.state for outcome in bench.work(folder)] == [State.DONE]
+    place, row = folder_of(bench)
+    assert row["flags"] == ["seg_failed:StudyInstanceUID", "sr_failed:StudyInstanceUID"]
+    assert {"mask", "score", "finding", "picture", "view"} < set(row["outputs"])
+    assert json.loads((place / row["outputs"]["finding"]).read_text())["flags"] == row["flags"]
+
+
+class Never(BrightIsAbnormal):
+    def examine(self, volume, *, case=""):
+        raise AssertionError
+
+
+def test_other_software_makes_what_could_not_be_made_and_examines_nothing(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines.outputs.header import SourceHeader
+    from pipelines.reprocess.archive import care, outputs
+
+    folder = without_study(dicom_series(tmp_path / "source", lesion=True))
+    (task,) = bench.enter(folder)
+    bench.worker().run(task)
+    place, row = folder_of(bench)
+    before = {path.name: path.read_bytes() for path in place.iterdir()}
+    store = Store(bench.archive)
+    assert care.to_make_again(store, [row]) == set()
+    monkeypatch.setattr(outputs, "ability", lambda: "another")
+    assert care.to_make_again(store, [row]) == {task.job.key}
+    monkeypatch.setattr(SourceHeader, "_study", lambda _: "1.2.3")
+    assert bench.ledger.reopen(task.job.key) is State.PENDING
+    assert bench.worker(Never()).run(task).state is State.DONE
+    place, row = folder_of(bench)
+    assert row["flags"] == []
+    assert {"seg", "sr"} < set(row["outputs"])
+    assert pydicom.dcmread(place / row["outputs"]["seg"]).StudyInstanceUID == "1.2.3"
+    for kind in ("view", "view_twin", "picture"):
+        assert (place / row["outputs"][kind]).read_bytes() == before[row["outputs"][kind]]
+
+
+def test_what_cannot_be_made_again_leaves_what_was_there(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines.reprocess.archive import outputs
+
+    folder = without_study(dicom_series(tmp_path / "source", lesion=True))
+    (task,) = bench.enter(folder)
+    bench.worker().run(task)
+    monkeypatch.setattr(outputs, "ability", lambda: "another")
+    (min(folder.iterdir())).unlink()
+    bench.ledger.reopen(task.job.key)
+    assert bench.worker(Never()).run(task).state is State.DONE
+    place, row = folder_of(bench)
+    assert (place / row["outputs"]["mask"]).is_file()
+
+
+def test_what_ends_workers_beside_the_result_is_left_out_at_the_last_attempt(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines.outputs import write
+
+    (task,) = bench.enter(dicom_series(tmp_path / "source", lesion=True))
+
+    class Crash(BaseException):
+        pass
+
+    def crash(examined: object, folder: Path, rows: Sequence) -> tuple[dict, dict]:
+        if rows:
+            raise Crash
+        return {}, {}
+
+    monkeypatch.setattr(write, "write_extras", crash)
+    for _ in range(2):
+        with pytest.raises(Crash):
+            bench.worker().run(task)
+        (lease,) = bench.ledger.leases()
+        bench.ledger.fail(lease, code="WORKER_DIED", reason="", most=3)
+    assert bench.worker().run(task).state is State.DONE
+    _, row = folder_of(bench)
+    assert set(row["outputs"]) == {"mask", "score", "finding"}
+    assert row["flags"] == [f"{what}_failed:WORKER_DIED" for what in ("picture", "viewer", "seg", "sr")]

@@ -155,8 +155,8 @@ def export_weights(checkpoint: str | Path, path: str | Path) -> str:
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     state = state.get("model", state)
     state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
-    with atomically(path) as partial:
-        torch.save(state, partial)
+    with atomically(path) as partial, partial.open("wb") as stream:
+        torch.save(state, stream)  # given a name, torch writes that name into the file
     return sha256_of(path)
 
 

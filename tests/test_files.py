@@ -103,6 +103,9 @@ def test_every_file_is_written_in_this_way() -> None:
     found = {text: {name.id for name in ast.walk(call) if isinstance(name, ast.Name)} for text, call in calls()}
     assert len(found) > 20
     assert [text for text, names in found.items() if not names & HIDDEN and not text.startswith(APART)] == []
+    weights = [text for text in found if ": torch.save(" in text]
+    assert len(weights) >= 5
+    assert [text for text in weights if not text.endswith(", stream)")] == []  # the file would hold a partial's name
 
 
 def test_the_three_are_one() -> None:

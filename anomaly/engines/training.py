@@ -102,8 +102,8 @@ class Resumption:
             "iteration": engine.state.iteration,
             "best": best,
         }
-        with atomically(self.path) as partial:
-            torch.save(state, partial)
+        with atomically(self.path) as partial, partial.open("wb") as stream:
+            torch.save(state, stream)
 
     def _end(self, _: Engine) -> None:
         if idist.get_rank() == 0:

@@ -96,8 +96,8 @@ def save_medicalnet(encoder: nn.Module, path: str | Path) -> None:
         path: replaced in one step.
     """
     state = {f"module.{key}": value.detach().cpu() for key, value in encoder.state_dict().items()}
-    with atomically(path) as partial_file:
-        torch.save({"state_dict": state}, partial_file)
+    with atomically(path) as partial_file, partial_file.open("wb") as stream:
+        torch.save({"state_dict": state}, stream)  # given a name, torch writes that name into the file
 
 
 def _keep_slices(encoder: nn.Module) -> None:

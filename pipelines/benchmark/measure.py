@@ -88,8 +88,8 @@ class Measured:
 
 def calibrate_method(network: nn.Module, cohort: Cohort, folder: Path, device: torch.device) -> Calibration:
     """Calibrate on the healthy validation scans, as bundles are; weights and `calibration.json` go to `folder`."""
-    with atomically(folder / "model.pt") as partial:
-        torch.save(network.state_dict(), partial)
+    with atomically(folder / "model.pt") as partial, partial.open("wb") as stream:
+        torch.save(network.state_dict(), stream)
     handler = CalibrationHandler(folder / "model.pt", folder / "calibration.json")
     loader = DataLoader(cohort.volumes("validation"), batch_size=1, num_workers=0)
     _run(network, loader, device, "calibrating", val_handlers=[handler])

@@ -144,8 +144,8 @@ class Trainer:
         )
         self.run(trainer, "GAN of healthy patches")
         self.shared["gan"] = time.perf_counter() - started
-        with atomically(path) as partial:
-            torch.save({"gan": gan.state_dict(), "seconds": self.shared["gan"]}, partial)
+        with atomically(path) as partial, partial.open("wb") as stream:
+            torch.save({"gan": gan.state_dict(), "seconds": self.shared["gan"]}, stream)
         return gan
 
     def twin(self) -> Path:

@@ -17,6 +17,7 @@ _STEPS = (1.0, 0.5, 0.2, 0.1)  # mm, to which positions may be rounded
 _COARSE_MOST = 0.34  # of the distance, for positions in coarser steps
 _EXACT_MM = 2e-3  # positions with three digits
 _MOSTLY = 0.6  # of the positions
+_AT_EDGE = 0.98  # of what rounding explains
 _MANY = 8  # distances, of which some are long and some short
 _EDGE = 1e-4  # mm; what is rounded just at the half lies on either side
 
@@ -46,6 +47,7 @@ def grid_places(
     _check_straight(instances, positions, float(np.abs(gaps - usual).max()))
     at = int((np.abs(gaps - usual) > min(2 * _ROUNDED_MM, 0.1 * usual)).argmax())
     between = f"between {instances[at].source.name} and {instances[at + 1].source.name}"
+    usual = float(gaps[gaps < 1.6 * usual].mean())
     steps = np.maximum(np.rint(gaps / usual), 1)
     places = np.concatenate([[0], np.cumsum(steps)]).astype(int)
     lost = int(places[-1]) + 1 - count
@@ -74,16 +76,20 @@ def _check_straight(instances: Sequence[Instance], positions: np.ndarray, uneven
 def _regular(instances: Sequence[Instance], places: np.ndarray, positions: np.ndarray, distance: float) -> bool:
     """Does no coordinate of a position lie further off the best regular grid than rounding explains?
 
-    Where most positions lie on a grid exactly, the others were not rounded but moved.
+    Where most positions lie on a grid exactly, and only a grid at the very edge of what rounding explains takes the
+    others in, these were not rounded but moved.
     """
     fine = min(max(_ROUNDED_MM + _EDGE, _RELATIVE * distance), _MOST * distance)
-    exact = [_from_usual_line(places, axis) for axis in positions.T]
-    if any(np.mean(off < _EXACT_MM) > _MOSTLY and off.max() > fine for off in exact):
-        return False
-    if max(off.max() for off in exact) <= fine:
+    usual = [_from_usual_line(places, axis) for axis in positions.T]
+    if max(off.max() for off in usual) <= fine:
         return True
-    off = max(_from_best_line(places, axis, distance) for axis in positions.T)
-    return off <= max(fine, _coarse(instances, places, positions, distance))
+    most = max(fine, _coarse(instances, places, positions, distance))
+    for axis, off in zip(positions.T, usual, strict=True):
+        best = _from_best_line(places, axis, distance)
+        moved = off.max() > fine and np.mean(off < _EXACT_MM) > _MOSTLY
+        if best > (_AT_EDGE if moved else 1.0) * most:
+            return False
+    return True
 
 
 def _from_usual_line(places: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from data_prep.dicom.header import NATIVE
 from data_prep.dicom.instance import Instance
+from data_prep.dicom.multiframe import read_frames
 from data_prep.dicom.parts import places_of
 from data_prep.dicom.planes import Group
 from data_prep.errors import InputError
@@ -18,24 +19,34 @@ def same_image(one: Instance, other: Instance) -> bool:
     """Do two files say the same of one image, and hold the same pixels? What is compressed differently is not equal."""
     if one.syntax != other.syntax and not NATIVE.issuperset((one.syntax, other.syntax)):
         return False
-    alike = replace(
-        other, source=one.source, pixels=one.pixels, syntax=one.syntax, swapped=one.swapped, grouped=one.grouped
-    )
-    return (
-        alike == one
-        and one.frames == other.frames
-        and all(same_pixels(replace(one, frame=index), replace(other, frame=index)) for index in range(one.frames))
-    )
+    try:
+        frames, others = _frames(one), _frames(other)
+    except InputError:
+        return False
+    stored = {"source": one.source, "pixels": one.pixels, "syntax": one.syntax, "swapped": one.swapped}
+    return [replace(frame, **stored) for frame in others] == frames and _same_pixels(frames, others)
 
 
 def same_pixels(one: Instance, other: Instance) -> bool:
     """Are the values of two slices equal? Slices that cannot be read are not."""
+    return _same_pixels([one], [other])
+
+
+def _frames(image: Instance) -> list[Instance]:
+    """The frames of a file, as its functional groups describe them where there are any."""
+    if image.grouped:
+        return read_frames(image)
+    return [replace(image, frame=index) for index in range(image.frames)]
+
+
+def _same_pixels(one: Sequence[Instance], other: Sequence[Instance]) -> bool:
+    """Are the values of frames equal, each of one file?"""
     from data_prep.dicom.pixels import read_pixels
 
-    if one.fault or other.fault or one.shape != other.shape:
+    if one[0].fault or other[0].fault or one[0].shape != other[0].shape:
         return False
     try:
-        first, second = (read_pixels([instance], str(instance.source))[0] for instance in (one, other))
+        first, second = (read_pixels(frames, str(frames[0].source))[0] for frames in (one, other))
     except InputError:
         return False
     return bool(np.array_equal(first, second))

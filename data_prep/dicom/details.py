@@ -10,17 +10,26 @@ from data_prep.dicom.instance import Instance, plain
 from data_prep.errors import InputError
 from data_prep.formats.source import Source
 
-_TAGS = {
+_PASSES = {
     "FlipAngle": 0x00181314,
     "RepetitionTime": 0x00180080,
     "ConvolutionKernel": 0x00181210,
     "FrameReferenceTime": 0x00541300,
     "AcquisitionTime": 0x00080032,
-    "SpacingBetweenSlices": 0x00180088,
-    "SliceThickness": 0x00180050,
+    "SequenceName": 0x00180024,  # older Siemens scanners count b-values and directions in it
+    "CorrectedImage": 0x00280051,
+}  # the first in the order of `multiframe._PASSES`, where they follow acquisition and trigger time
+_LENGTHS = {"SpacingBetweenSlices": 0x00180088, "SliceThickness": 0x00180050}
+# b-value, gradient direction, and component of the complex image, as Siemens, GE and Philips keep them for themselves.
+_PRIVATE = {
+    f"{tag:08X}": tag
+    for tag in (
+        *(0x0019100C, 0x0019100E),
+        *(0x00431039, 0x0043102F, 0x001910BB, 0x001910BC, 0x001910BD),
+        *(0x20011003, 0x20011004),
+    )
 }
-_PASSES = tuple(_TAGS)[:5]  # in the order of `multiframe._PASSES`, where they follow acquisition and trigger time
-_LENGTHS = tuple(_TAGS)[5:]
+_TAGS = {**_PASSES, **_LENGTHS, **_PRIVATE}
 
 
 def with_passes(instance: Instance) -> Instance:
@@ -28,7 +37,8 @@ def with_passes(instance: Instance) -> Instance:
     if instance.frame is not None:
         return instance
     read = _read(instance.source)
-    return replace(instance, pass_=(*instance.pass_[:2], *[plain(read.get(name, "")) for name in _PASSES]))
+    private = "/".join(read.get(name, "") for name in _PRIVATE)
+    return replace(instance, pass_=(*instance.pass_[:2], *[plain(read.get(name, "")) for name in _PASSES], private))
 
 
 def thickness(instance: Instance) -> tuple[float, ...]:

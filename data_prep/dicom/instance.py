@@ -54,6 +54,7 @@ class Instance:
         padding: lowest and highest stored value that is no measurement (PS3.3 C.7.5.1.1.2), or `()`.
         grouped: the file has functional groups, so that each frame says where it lies.
         stack_id: StackID of a frame.
+        in_stack: InStackPositionNumber of a frame, from 1; 0 where it is not said.
         concatenation: (ConcatenationUID, number of this part from 1, number of parts or 0, offset of its first frame).
         posture: PatientPosition.
         swapped: the two bytes of each 16-bit word hold two pixels in exchanged order (big-endian OW of 8 bits).
@@ -87,6 +88,7 @@ class Instance:
     padding: tuple[int, ...]
     grouped: bool
     stack_id: str
+    in_stack: int
     concatenation: tuple[str, int, int, int]
     posture: str
     swapped: bool

@@ -32,7 +32,7 @@ _MOMENT = (
     ("CTXRayDetailsSequence", "KVP", "KVP"),
     ("", "", "Units"),
 )
-# Each value of `Instance.pass_`, in the order of `details._PASSES`, and what only frames have.
+# Each value of `Instance.pass_`, in the order of the first of `details._PASSES`, and what only frames have.
 _PASSES = (
     (_FRAME, "FrameAcquisitionNumber", "AcquisitionNumber"),
     ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime", "TriggerTime"),
@@ -113,6 +113,7 @@ def _frame(instance: Instance, index: int, group: Dataset, shared: Sequence[Data
         moment=(_component(instance, find), *_values(instance.moment[1:], _MOMENT, find)),
         pass_=_passes(instance, find),
         stack_id=find(_FRAME, "StackID"),
+        in_stack=int(number) if (number := find(_FRAME, "InStackPositionNumber")).isdecimal() else 0,
         fault=fault,
     )
 

@@ -145,6 +145,7 @@ class _Parser:
             padding=self.padding(),
             grouped=self.header.grouped,
             stack_id="",
+            in_stack=0,
             concatenation=self.concatenation(),
             posture=self.text("PatientPosition").upper(),
             swapped=self.header.big_pixels and bits == 8 and self.header.pixel_vr in ("OW", ""),

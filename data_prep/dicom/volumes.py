@@ -118,14 +118,25 @@ def _place(image: Instance, row: float, column: float) -> np.ndarray:
 
 
 def _flagged(part: Part, parts: Sequence[Part]) -> Part:
-    """A volume whose next slice, at either end, is among the images of another part has lost it; it gets a flag."""
+    """A volume that has lost a slice at an end gets a flag.
+
+    So it has where the images of another part lie in the place of the next slice, or where no frame of its stack, in
+    any volume, is the first (InStackPositionNumber).
+    """
     if part.grid is None:
         return part
     few = [other.group for other in parts if other is not part and len(other.group) <= _FEW]
-    others = [image for group in few for image in group if _beside(image, part.grid)]
-    if not any(_in_slot(image, part.grid) for image in others):
+    turned = [image for group in few for image in group if _beside(image, part.grid)]
+    if not (any(_in_slot(image, part.grid) for image in turned) or _headless(part.group, parts)):
         return part
     return replace(part, grid=replace(part.grid, flags=(*part.grid.flags, "end_slice_lost")))
+
+
+def _headless(group: Group, parts: Sequence[Part]) -> bool:
+    if group[0].in_stack <= 1:
+        return False
+    stack_id = group[0].stack_id
+    return all(image.in_stack > 1 for part in parts for image in part.group if image.stack_id == stack_id)
 
 
 def _beside(image: Instance, grid: Stack) -> bool:

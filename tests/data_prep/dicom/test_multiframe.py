@@ -149,6 +149,18 @@ def test_files_that_only_their_identity_tells_apart(tmp_path):
     assert found(tmp_path) == [("", 8)] * 2
 
 
+def test_a_stack_without_its_first_frame_says_so(tmp_path):
+    def numbered(k):
+        return frame(HEIGHTS[k], FrameContentSequence={"StackID": "1", "InStackPositionNumber": k + 1})
+
+    write_frames(tmp_path / "b", [numbered(k) for k in range(4, 8)], slices(8)[4:])
+    (half,) = discover(tmp_path)
+    assert (half.shape[2], half.flags) == (4, ("end_slice_lost",))
+    write_frames(tmp_path / "a", [numbered(k) for k in range(4)], slices(8)[:4], number=2)
+    (whole,) = discover(tmp_path)
+    assert (whole.shape[2], whole.flags) == (8, ())
+
+
 def test_two_stacks_are_two_volumes_even_side_by_side(tmp_path):
     def stack(z, name):
         return frame(z, FrameContentSequence={"StackID": name})

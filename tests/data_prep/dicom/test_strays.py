@@ -3,7 +3,7 @@
 import numpy as np
 import pydicom
 import pytest
-from dicom_maker import instance, write_series
+from dicom_maker import frame, instance, slices, write_frames, write_series
 from pydicom import uid as uids
 from test_dicom_series import assert_same_world, put_loosely
 
@@ -202,5 +202,12 @@ def test_one_identity_and_two_contents_are_a_conflict(tmp_path, change):
     else:
         dataset.RescaleSlope, dataset.RescaleIntercept = "2", "0"
     dataset.save_as(tmp_path / "other")
+    (series,) = discover(tmp_path)
+    assert series.code == "DUPLICATE_CONFLICT"
+
+
+def test_one_identity_and_frames_in_two_places_are_a_conflict(tmp_path):
+    for name, start in (("a", 0.0), ("b", 50.0)):
+        write_frames(tmp_path / name, [frame(start + 3.0 * k) for k in range(5)], slices(5))
     (series,) = discover(tmp_path)
     assert series.code == "DUPLICATE_CONFLICT"

@@ -59,6 +59,20 @@ SPLITS = {
     "magnitude and phase": {"ImageType": ["ORIGINAL", "PRIMARY", "P"]},
     "two acquisitions": {"AcquisitionNumber": 2},
     "two heart phases": {"TriggerTime": 400},
+    "magnitude and phase, by its own element": {"ComplexImageComponent": "PHASE"},
+    "real and imaginary": {"ImageType": ["ORIGINAL", "PRIMARY", "I"]},
+    "two inversion times": {"InversionTime": 900},
+    "two gradient directions": {"DiffusionGradientOrientation": [0.0, 0.0, 1.0]},
+    "two tube voltages": {"KVP": "140"},
+    "two flip angles": {"FlipAngle": "15"},
+    "two repetition times": {"RepetitionTime": "15"},
+    "two kernels": {"ConvolutionKernel": "B70f"},
+    "two frames of a dynamic PET": {"FrameReferenceTime": "60000"},
+    "two passes by the clock": {"AcquisitionTime": "121500"},
+    "b-values in a Siemens sequence name": {"SequenceName": "*ep_b1000#1"},
+    "two sizes": {"Rows": 14, "Columns": 10},
+    "two image types": {"ImageType": ["DERIVED", "PRIMARY", "M", "ADC"]},
+    "two frames of reference": {"FrameOfReferenceUID": "1.2.10"},
 }
 
 
@@ -71,8 +85,27 @@ def test_a_series_is_split_by_what_makes_one_volume(tmp_path, name):
     assert [series.verdict for series in found] == [Verdict.ACCEPT] * 2
     assert len({series.name for series in found}) == 2
     for series, offset in zip(sorted(found, key=lambda one: one.volume().array.min()), (0, 1000), strict=True):
+        if "Rows" in SPLITS[name] and offset:
+            assert series.shape == (10, 14, 12)
+            continue
         assert_same_world(series.volume(), array.astype(int) + offset, affine)
         assert_same_world(read_volume(series.place), array.astype(int) + offset, affine)
+
+
+def test_volumes_that_a_vendor_tells_apart_in_an_element_of_its_own(tmp_path):
+    """GE: 0 magnitude, 1 phase, in (0043,102F)."""
+
+    def change(k, dataset):
+        dataset.add_new(0x00430010, "LO", "GEMS_PARM_01")
+        dataset.add_new(0x0043102F, "SS", 0)
+
+    write_series(tmp_path, change=change)
+    again(tmp_path)
+    for file in tmp_path.glob("again-*"):
+        dataset = pydicom.dcmread(file)
+        dataset[0x0043102F].value = 1
+        dataset.save_as(file)
+    assert verdicts(tmp_path) == {("ACCEPT", ""): 2}
 
 
 def test_volumes_that_nothing_tells_apart_are_refused(tmp_path):

@@ -23,8 +23,10 @@ def same_image(one: Instance, other: Instance) -> bool:
         frames, others = _frames(one), _frames(other)
     except InputError:
         return False
-    stored = {"source": one.source, "pixels": one.pixels, "syntax": one.syntax, "swapped": one.swapped}
-    return [replace(frame, **stored) for frame in others] == frames and _same_pixels(frames, others)
+    alike = [
+        replace(frame, source=one.source, pixels=one.pixels, syntax=one.syntax, swapped=one.swapped) for frame in others
+    ]
+    return alike == frames and _same_pixels(frames, others)
 
 
 def same_pixels(one: Instance, other: Instance) -> bool:

@@ -15,7 +15,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,9 +120,11 @@ class Series:
         return assess(score, affine, score=0.9, subject=subject, calibration=_CALIBRATION, bundle=bundle, timings={})
 
 
-def run(every: dict[str, Series], variants: Sequence[Variant], *, progress: bool = False) -> Tally:
-    """Write the outputs of every variant."""
-    tally, since = Tally(), time.monotonic()
+def run(
+    every: dict[str, Series], variants: Sequence[Variant], on_hundred: Callable[[Tally], None] = lambda _: None
+) -> Tally:
+    """Write the outputs of every variant; `on_hundred` sees the tally after each hundred."""
+    tally = Tally()
     for variant in variants:
         tally.variants += 1
         with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
@@ -132,8 +134,8 @@ def run(every: dict[str, Series], variants: Sequence[Variant], *, progress: bool
             out.mkdir()
             every[variant.series].write(variant, source)
             _judge(tally, variant, every[variant.series], source, out)
-        if progress and tally.variants % 100 == 0:
-            print(f"{tally.variants} of {len(variants)}, {time.monotonic() - since:.0f} s", file=sys.stderr, flush=True)
+        if tally.variants % 100 == 0:
+            on_hundred(tally)
     return tally
 
 
@@ -181,6 +183,19 @@ def load(data: Path) -> dict[str, Series]:
     return {name: Series(name, data / name) for name in SERIES if (data / name).is_dir()}
 
 
+def _write(path: Path, tally: Tally, series: int) -> None:
+    summary = {
+        "command": " ".join(["python", "-m", "tests.fuzz.wrapping", *sys.argv[1:]]),
+        "commit": commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "series": series,
+        **{name: dict(value) if isinstance(value, Counter) else value for name, value in vars(tally).items()},
+        "machine": machine(1, "cpu"),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(summary, indent=2) + "\n")
+
+
 def main() -> int:
     """Run, print and write a summary; 1 where a result was lost or an error has no name."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.wrapping", description=__doc__)
@@ -192,17 +207,14 @@ def main() -> int:
     every = load(options.data)
     variants = [variant for series in every.values() for variant in series.variants()]
     random.Random(options.seed).shuffle(variants)
-    tally = run(every, variants[: options.variants or None], progress=True)
-    summary = {
-        "command": " ".join(["python", "-m", "tests.fuzz.wrapping", *sys.argv[1:]]),
-        "commit": commit(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "series": len(every),
-        **{name: dict(value) if isinstance(value, Counter) else value for name, value in vars(tally).items()},
-        "machine": machine(1, "cpu"),
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(summary, indent=2) + "\n")
+    chosen, since = variants[: options.variants or None], time.monotonic()
+
+    def note(tally: Tally) -> None:
+        print(f"{tally.variants} of {len(chosen)}, {time.monotonic() - since:.0f} s", file=sys.stderr, flush=True)
+        _write(options.output, tally, len(every))
+
+    tally = run(every, chosen, note)
+    _write(options.output, tally, len(every))
     for line in (*tally.lost, *tally.unnamed):
         print(line)
     print(f"{tally.variants} variants, {len(tally.lost)} results lost, {len(tally.unnamed)} unnamed: {options.output}")

@@ -57,6 +57,7 @@ def assess(
     appearance: Mapping[str, float] | None = None,
     twin: Array | None = None,
     found: tuple[Array, list[Lesion]] | None = None,
+    precision: str = "fp32",
 ) -> Examination:
     """Threshold, clean and describe a score map.
 
@@ -70,6 +71,7 @@ def assess(
         timings: seconds by step.
         appearance: of the prepared scan.
         twin: passed through.
+        precision: of the network's arithmetic.
         found: mask and lesions, where `find_lesions` has given them already.
     """
     mask, lesions = found or find_lesions(
@@ -95,6 +97,7 @@ def assess(
         flags=list(subject.flags),
         appearance=dict(appearance or {}),
         timings={step: round(seconds, 4) for step, seconds in timings.items()},
+        precision=precision,
         versions=software_versions(),
     )
     return Examination(finding=finding, mask=mask, score=score_map.astype(np.float32), twin=twin)

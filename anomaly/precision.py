@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import torch
 
 Precision = Literal["auto", "fp32", "bf16"]
+Arithmetic = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16")
 _INSTRUCTIONS = ("avx512_bf16", "amx_bf16")  # of a CPU; without them bfloat16 is slower than float32
 
@@ -49,9 +50,10 @@ def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContext
     return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
 
 
-def name_of(dtype: torch.dtype | None) -> str:
+def name_of(dtype: torch.dtype | None) -> Arithmetic:
     """`fp32`, `bf16` or `fp16`, as a finding says it."""
-    return {"None": "fp32", "torch.bfloat16": "bf16", "torch.float16": "fp16"}[str(dtype)]
+    names: dict[str, Arithmetic] = {"None": "fp32", "torch.bfloat16": "bf16", "torch.float16": "fp16"}
+    return names[str(dtype)]
 
 
 def _cpu_has_bf16() -> bool:

@@ -11,6 +11,7 @@ from importlib import metadata
 import numpy as np
 
 from anomaly.finding import BundleId, Finding, Lesion, Thresholds
+from anomaly.precision import Arithmetic
 from anomaly.scoring.calibration import Calibration
 from anomaly.scoring.lesions import find_lesions
 
@@ -57,7 +58,7 @@ def assess(
     appearance: Mapping[str, float] | None = None,
     twin: Array | None = None,
     found: tuple[Array, list[Lesion]] | None = None,
-    precision: str = "fp32",
+    precision: Arithmetic = "fp32",
 ) -> Examination:
     """Threshold, clean and describe a score map.
 

@@ -142,10 +142,7 @@ def reprocess(
     place = archive / SPOOL if web else Path(source)
     if not web:
         _check_place(place, archive)
-    root = find_bundle(bundle)
-    if rules.trusted_bundles is not None:
-        check_trusted(root, rules.trusted_bundles)
-    model = Model.of(root, rules)
+    model = _model(bundle, rules)
     record = ReprocessRecord(archive=str(archive), dry_run=dry_run, bundle=model.bundle.model_dump())
     with warnings.catch_warnings():
         if not debug:
@@ -164,6 +161,13 @@ def reprocess(
             _work(record, place, model, settings, Crew(count=count, target=target, engine=engine))
     record.seconds = round(time.perf_counter() - started, 3)
     return record
+
+
+def _model(bundle: Path | None, rules: Site) -> Model:
+    root = find_bundle(bundle)
+    if rules.trusted_bundles is not None:
+        check_trusted(root, rules.trusted_bundles)
+    return Model.of(root, rules)
 
 
 def _rules(site: Path | None, calibration: Path | None, precision: str | None) -> Site:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from anomaly.detector import Detector, Examination, load_detector
     from anomaly.engines.distributed import process_device, process_rank
     from anomaly.finding import Finding, Lesion
+    from anomaly.method import Method
     from anomaly.volume import VolumeError
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Examination",
     "Finding",
     "Lesion",
+    "Method",
     "VolumeError",
     "bundle_root",
     "export_weights",
@@ -40,6 +42,7 @@ _HOME = {
     "process_rank": "anomaly.engines.distributed",
     "Finding": "anomaly.finding",
     "Lesion": "anomaly.finding",
+    "Method": "anomaly.method",
     "VolumeError": "anomaly.volume",
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from anomaly.engines.regrid import to_source
 from anomaly.engines.shortage import SMALL_SLABS, is_shortage
 from anomaly.finding import Finding
 from anomaly.method import COMPOSITE
+from anomaly.precision import name_of, reduced
 from anomaly.scoring.assess import Examination, Subject, assess
 from anomaly.volume import VolumeLike, check_volume
 
@@ -37,8 +39,11 @@ class Detector:
         free_memory: bytes that may still be taken, asked before every examination on the CPU; where they are plainly
             too few, or have run out, the network computes fewer slices at once, and the finding has the flag
             `small_slabs`. None: not known.
+        precision: of the network's arithmetic: "fp32", "bf16", or "auto", which is the bundle's choice and, where that
+            is "auto" too, what the device is fastest at; see `anomaly.precision`.
 
     Raises:
+        ValueError: there is no such precision.
         BundleError: the bundle is incomplete, or its weights are not the calibrated ones.
     """
 
@@ -49,10 +54,12 @@ class Detector:
         device: str | torch.device | None = None,
         calibration: str | Path | None = None,
         free_memory: Callable[[], int | None] = lambda: None,
+        precision: str = "auto",
     ) -> None:
         self.root = Path(root)
         self.free_memory = free_memory
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        reduced(self.device, precision)  # before a config is blamed for it
         self.calibration = load_calibration(self.root, calibration)
         self.bundle = bundle_id(self.root, self.calibration)
         with _naming(self.root / "configs" / "inference.yaml"):
@@ -60,6 +67,7 @@ class Detector:
             self.network: nn.Module = parser.get_parsed_content("network")
             self.inferer = parser.get_parsed_content("inferer")
             self._prepare = Compose(parser.get_parsed_content("prepare"))
+            self.dtype = reduced(self.device, bundle_precision(parser, precision))
         _load_weights(self.network, self.root / WEIGHTS)
         self.network.eval()
 
@@ -97,7 +105,7 @@ class Detector:
         clock = {"start": time.perf_counter()}
         image = self.prepare(volume)
         clock["prepare"] = time.perf_counter()
-        maps = self._examine(image, (COMPOSITE,))
+        maps = self.run(image, (COMPOSITE,))
         clock["network"] = time.perf_counter()
         affine = np.asarray(volume.affine, dtype=np.float64)
         changes = [composite - image.as_tensor() for composite in maps.others.values()]  # none without a twin
@@ -116,21 +124,23 @@ class Detector:
             timings=timings,
             appearance=maps.appearance,
             twin=_twin(volume, image, changed[0]) if changed else None,
+            precision=name_of(self.dtype),
         )
 
     def healthy(self, volume: VolumeLike) -> tuple[Array, dict[str, float]]:
         """What `HealthyScores` takes in of a volume: scores of its body's voxels `(n,)`, and its appearance."""
-        maps = self._examine(self.prepare(volume), ())
+        maps = self.run(self.prepare(volume))
         return maps.score[0].numpy()[maps.body], maps.appearance
 
-    def _examine(self, image: MetaTensor, wanted: Sequence[str]) -> Maps:
+    def run(self, image: MetaTensor, wanted: Sequence[str] = ()) -> Maps:
+        """What the method says of a prepared image; see `examine_prepared`."""
         return examine_prepared(
             self.network,
             image,
             inferer=self.inferer,
             device=self.device,
             wanted=wanted,
-            amp=self.device.type == "cuda",
+            dtype=self.dtype,
             free_memory=self._free_bytes(),
         )
 
@@ -147,6 +157,7 @@ def load_detector(
     device: str | torch.device | None = None,
     calibration: str | Path | None = None,
     free_memory: Callable[[], int | None] = lambda: None,
+    precision: str = "auto",
 ) -> Detector:
     """The detector of the bundle at `root`; see `Detector`.
 
@@ -167,7 +178,20 @@ def load_detector(
     >>> exam.mask.shape, exam.score.shape, exam.twin.shape
     ((64, 64, 6), (64, 64, 6), (64, 64, 6))
     """
-    return Detector(root, device=device, calibration=calibration, free_memory=free_memory)
+    return Detector(root, device=device, calibration=calibration, free_memory=free_memory, precision=precision)
+
+
+def bundle_precision(config: Any, precision: str = "auto") -> str:
+    """The precision that was asked for, or where that is "auto", the bundle's.
+
+    Args:
+        config: of the bundle, by key; "auto" where it does not say, unless its evaluator has `amp: false`.
+        precision: asked for.
+    """
+    if precision != "auto":
+        return precision
+    evaluator = config.get("evaluator") or {}
+    return str(config.get("precision", "fp32" if evaluator.get("amp") is False else "auto"))
 
 
 def _parse(root: Path, device: torch.device) -> ConfigParser:

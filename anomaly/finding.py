@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from anomaly.precision import Arithmetic
+
 SCHEMA_VERSION = "1.2"
 
 
@@ -65,4 +67,5 @@ class Finding(_Record):
     flags: list[str] = Field(default_factory=list)
     appearance: dict[str, float] = Field(default_factory=dict, description="see `anomaly.scoring.appearance`")
     timings: dict[str, float] = Field(default_factory=dict, description="seconds")
+    precision: Arithmetic = Field(default="fp32", description="of the network's arithmetic")
     versions: dict[str, str] = Field(default_factory=dict)

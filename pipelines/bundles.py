@@ -102,16 +102,32 @@ def modalities(bundle: Path) -> list[str] | None:
     return sorted(said & {"MR", "CT", "PT"}) or None
 
 
-def load(bundle: Path, *, device: str | None, calibration: Path | None = None) -> Detector:
+def load(bundle: Path, *, device: str | None, calibration: Path | None = None, precision: str = "auto") -> Detector:
     """The detector of a bundle, with its own calibration or one that the site has made.
 
     Raises:
-        CommandError: there is no such device here.
+        CommandError: there is no such device here, or no such precision.
         BundleError: the bundle is incomplete or its files do not belong together.
     """
     from anomaly import load_detector
 
-    return load_detector(bundle, device=_checked(device), calibration=calibration, free_memory=free_bytes)
+    return load_detector(
+        bundle,
+        device=_checked(device),
+        calibration=calibration,
+        free_memory=free_bytes,
+        precision=check_precision(precision),
+    )
+
+
+def check_precision(name: str) -> str:
+    """The name; raises `CommandError` where there is no such precision."""
+    from anomaly.precision import PRECISIONS
+
+    if name not in PRECISIONS:
+        msg = f"--precision is one of {', '.join(PRECISIONS)}, got {name!r}"
+        raise CommandError(msg)
+    return name
 
 
 def _checked(device: str | None) -> str | None:

@@ -291,3 +291,14 @@ def test_the_floors_of_pipelines_are_those_that_the_linter_keeps() -> None:
 def test_few_files_lie_at_the_top_of_pipelines() -> None:
     files = [file.name for file in (ROOT / "pipelines").glob("*.py")]
     assert len(files) <= 6, f"{files}: a new file belongs into a room"
+
+
+@pytest.mark.parametrize("package", ["anomaly", "data_prep", "pipelines"])
+def test_things_are_called_by_what_they_are(package: str) -> None:
+    """Names that say nothing of a thing: a sentence, a record and a digest were all called "told"."""
+    named = set()
+    for file in sorted((ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            words = {getattr(node, "id", ""), getattr(node, "arg", ""), getattr(node, "name", "")}
+            named |= {f"{file.relative_to(ROOT)}: {word}" for word in words & {"told", "_told", "Told"}}
+    assert sorted(named) == []

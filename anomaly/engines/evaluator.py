@@ -14,6 +14,7 @@ from torch import nn
 from anomaly.engines.examination import examine_prepared
 from anomaly.engines.inferer import SlabInferer
 from anomaly.method import TWIN
+from anomaly.precision import reduced
 from anomaly.scoring.score import TOP_FRACTION
 
 _TRUTHS = ("label", "mask")  # of the user's datalist, and of planted anomalies
@@ -38,6 +39,8 @@ class AnomalyEvaluator(Evaluator):
         network: image to score map; see `anomaly.method.Method`.
         inferer: how to run it; `SlabInferer` by default.
         top_fraction: see `anomaly.scoring.image_score`.
+        precision: of the network: auto, fp32 or bf16; see `anomaly.precision`. With `amp`, as bundles of earlier
+            versions have it on a GPU, fp32 is auto.
         subtraction: also keep what the seeds' way of subtracting the twin would answer.
         **kwargs: the other arguments of `monai.engines.Evaluator`.
     """
@@ -51,6 +54,7 @@ class AnomalyEvaluator(Evaluator):
         inferer: Inferer | None = None,
         top_fraction: float = TOP_FRACTION,
         subtraction: bool = False,
+        precision: str = "fp32",
         **kwargs: Any,
     ) -> None:
         self.failures: list[dict[str, str]] = []
@@ -59,6 +63,7 @@ class AnomalyEvaluator(Evaluator):
         self.inferer = inferer or SlabInferer()
         self.top_fraction = top_fraction
         self.subtraction = subtraction
+        self.dtype = reduced(torch.device(device), "auto" if self.amp and precision == "fp32" else precision)
 
     def run(self, global_epoch: int = 1) -> None:
         """Evaluate every case; `failures` starts empty."""
@@ -77,7 +82,7 @@ class AnomalyEvaluator(Evaluator):
                 inferer=engine.inferer,
                 device=engine.state.device,
                 wanted=(TWIN,) if self.subtraction else (),
-                amp=self.amp and engine.state.device.type == "cuda",
+                dtype=self.dtype,
                 top_fraction=self.top_fraction,
             )
         twin = maps.others.get(TWIN)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from anomaly.engines.shortage import within_memory
 from anomaly.finding import Lesion
 from anomaly.method import COMPOSITE, SCORE, TWIN, as_method
+from anomaly.precision import autocast
 from anomaly.scoring.appearance import appearance
 from anomaly.scoring.calibration import Calibration
 from anomaly.scoring.lesions import find_lesions
@@ -57,7 +58,7 @@ def examine_prepared(
     inferer: Callable[..., Tensor],
     device: torch.device,
     wanted: Sequence[str] = (),
-    amp: bool = False,
+    dtype: torch.dtype | None = None,
     top_fraction: float = TOP_FRACTION,
     free_memory: int | None = None,
 ) -> Maps:
@@ -69,7 +70,7 @@ def examine_prepared(
         inferer: how to run it, such as `SlabInferer`.
         device: where the network is.
         wanted: of `twin` and `composite`, what is needed beside the score.
-        amp: reduced precision.
+        dtype: what convolutions are computed in; None: float32; see `anomaly.precision`.
         top_fraction: see `image_score`.
         free_memory: bytes that may still be taken; None: not known.
 
@@ -80,7 +81,7 @@ def examine_prepared(
     batch = (image.as_tensor() if hasattr(image, "as_tensor") else image)[None].to(device)  # type: ignore[operator]
     call = _Stacked(network, wanted)
     needed = _BYTES_PER_VOXEL * batch[..., : getattr(inferer, "slices", None)].numel()
-    with torch.inference_mode(), torch.autocast(device.type, enabled=amp):
+    with torch.inference_mode(), autocast(device, dtype):
         found, is_short = within_memory(network, lambda: inferer(batch, call), needed=needed, free=free_memory)
     score, *others = torch.split(found[0].float().cpu(), call.sizes or [1])
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started

@@ -36,7 +36,7 @@ def optimiser_step(
 
 
 def discriminator_loss(
-    adversarial: Callable[..., Tensor], discriminator: nn.Module, real: Tensor, fake: Tensor
+    adversarial: Callable[..., Tensor], discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor
 ) -> Tensor:
     """The mean of what a discriminator pays for healthy images and for made ones.
 

@@ -13,6 +13,7 @@ from ignite.engine import Engine, Events
 from anomaly.bundle import bundle_id, load_calibration
 from anomaly.engines.examination import appearance_of, lesions_in, scores_of
 from anomaly.files import atomically
+from anomaly.precision import name_of
 from anomaly.scoring.assess import Examination, Subject, assess
 
 Array = np.ndarray
@@ -89,6 +90,7 @@ class FindingWriter:
                 calibration=self.calibration,
                 bundle=self.bundle,
                 timings={"network": float(result["seconds"])},
+                precision=name_of(getattr(engine, "dtype", None)),
                 appearance=appearance_of(result),
                 found=lesions_in(result, self.calibration),
             )

@@ -11,6 +11,7 @@ from importlib import metadata
 import numpy as np
 
 from anomaly.finding import BundleId, Finding, Lesion, Thresholds
+from anomaly.precision import Arithmetic
 from anomaly.scoring.calibration import Calibration
 from anomaly.scoring.lesions import find_lesions
 
@@ -57,6 +58,7 @@ def assess(
     appearance: Mapping[str, float] | None = None,
     twin: Array | None = None,
     found: tuple[Array, list[Lesion]] | None = None,
+    precision: Arithmetic = "fp32",
 ) -> Examination:
     """Threshold, clean and describe a score map.
 
@@ -70,6 +72,7 @@ def assess(
         timings: seconds by step.
         appearance: of the prepared scan.
         twin: passed through.
+        precision: of the network's arithmetic.
         found: mask and lesions, where `find_lesions` has given them already.
     """
     mask, lesions = found or find_lesions(
@@ -95,6 +98,7 @@ def assess(
         flags=list(subject.flags),
         appearance=dict(appearance or {}),
         timings={step: round(seconds, 4) for step, seconds in timings.items()},
+        precision=precision,
         versions=software_versions(),
     )
     return Examination(finding=finding, mask=mask, score=score_map.astype(np.float32), twin=twin)

@@ -61,4 +61,4 @@ class HealthyScores:
         """Under every statistic its values, one a case, ascending."""
         parts = [rows for rows in self.appearances.values() if all(rows)]
         names = parts[0][0].keys() if parts else ()
-        return {name: sorted(float(np.mean([one[name] for one in told])) for told in parts) for name in names}
+        return {name: sorted(float(np.mean([one[name] for one in rows])) for rows in parts) for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from data_prep.verdict import Verdict
 from data_prep.volume import Volume
 
 RESERVED = frozenset({"dataset", "failed", "job", "metrics", "run"})  # `<case>.json` would be a record of the whole run
+
+_SUBJECT = re.compile(r"sub-[0-9A-Za-z]+(?=_)")  # BIDS: the first entity of every file's name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,21 @@ class Case:
     def volume(self, *, allow_gaps: bool = False) -> Volume:
         """Read the image; see `read_volume`."""
         return self.series.volume() if self.series is not None else read_volume(self.image, allow_gaps=allow_gaps)
+
+    @property
+    def patient(self) -> str:
+        """Whose scan this is, as far as it is known; the scans of one patient never count as several.
+
+        `patient` of a datalist; else a hash of DICOM's PatientID; else BIDS's `sub-...` of the file's name; else the
+        case itself.
+        """
+        if "patient" in self.meta:
+            return str(self.meta["patient"])
+        stack = self.series.stack if self.series is not None else None
+        if stack is not None and stack.instances[0].patient:
+            return stack.instances[0].patient
+        subject = _SUBJECT.match(self.image.rpartition("/")[2])
+        return subject[0] if subject else self.name
 
     @property
     def skipped(self) -> bool:
@@ -101,7 +119,7 @@ def _found(source: Path, *, allow_gaps: bool, **discovery: Any) -> list[Case]:
 def list_items(
     source: str | Path | Datalist | tuple[Case, ...], section: str | None = None, *, allow_gaps: bool = False
 ) -> list[dict[str, Any]]:
-    """`list_cases` as items for a MONAI dataset: `image`, `case`, and `label` and `healthy_slices` where known.
+    """`list_cases` as items for a MONAI dataset: `image`, `case`; `patient`, `label`, `healthy_slices` where known.
 
     What is not for us (SKIP) is left out; what is refused (QUARANTINE) is an item, and its reader says why.
 
@@ -116,6 +134,8 @@ def list_items(
         if case.skipped:
             continue
         item: dict[str, Any] = {**case.meta, "image": case.image, "case": case.name}
+        if case.patient != case.name:
+            item["patient"] = case.patient
         if case.label is not None:
             item["label"] = case.label
         if case.healthy_slices:

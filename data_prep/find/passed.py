@@ -11,7 +11,9 @@ from data_prep.formats.source import Source
 
 _Item = TypeVar("_Item")
 _MANY = 8  # kinds in one sentence
-_ENDING = re.compile(r"(?<=.)\.[a-z][a-z0-9]{0,7}$")  # others are parts of UIDs, dates or names
+_ENDING = re.compile(
+    r"(?<=.)(?:\.[a-z][a-z0-9]{0,7})?\.(?:gz|bz2)$|(?<=.)\.[a-z][a-z0-9]{0,7}$"
+)  # others are parts of UIDs, dates or names
 
 
 class Why(StrEnum):

@@ -16,8 +16,6 @@ from data_prep.errors import InputError
 # what reading a file or a member of an archive may raise
 UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, KeyError)
 
-_STORES = (".git/annex/objects", ".dvc/cache")
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -86,14 +84,25 @@ class Source:
 
 
 def is_kept(source: Source) -> bool:
-    """Is it a file of its own, or a link into the store of a data set's manager (git-annex and DataLad, DVC) above it?
+    """Is it a file of its own, or a link into the store of a data set's manager above it?
 
+    The stores are those of git-annex and DataLad (also of a data set within another one), DVC and the Hugging Face Hub.
     Other links may lead anywhere, and are not followed.
     """
     if source.member is not None or not source.path.is_symlink():
         return True
     target, place = source.path.resolve(), source.path.parent.resolve()
-    return any(target.is_relative_to(root / store) for root in (place, *place.parents) for store in _STORES)
+    return any(_in_store(target, root, place) for root in (place, *place.parents))
+
+
+def _in_store(target: Path, root: Path, place: Path) -> bool:
+    """Does a link in `place` lead to a store of the data set at `root`?"""
+    if not target.is_relative_to(root):
+        return False
+    inner = target.relative_to(root).as_posix()
+    if inner.startswith(".git/"):
+        return "/annex/objects/" in f"/{inner}"
+    return inner.startswith(".dvc/cache/") or (inner.startswith("blobs/") and place.is_relative_to(root / "snapshots"))
 
 
 def _open_regular(path: str, flags: int) -> int:

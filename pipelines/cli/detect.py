@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import AllowGaps, Bundle, BundleSha256, Debug, Device, Json, Output, SiteCalibration
+from pipelines.cli.options import (
+    AllowGaps,
+    Bundle,
+    BundleSha256,
+    Debug,
+    Device,
+    Json,
+    Output,
+    Precision,
+    SiteCalibration,
+)
 from pipelines.cli.tell import tell
 
 if TYPE_CHECKING:
@@ -33,6 +43,7 @@ def detect(
     dicom: Annotated[
         bool, typer.Option("--dicom", help="Also write a DICOM segmentation and report of each DICOM series.")
     ] = False,
+    precision: Precision = "auto",
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -50,6 +61,7 @@ def detect(
             allow_gaps=allow_gaps,
             calibration=calibration,
             dicom=dicom,
+            precision=precision,
         )
     tell(run, as_json, show_run)
 

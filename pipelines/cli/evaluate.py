@@ -9,7 +9,7 @@ import typer
 
 from pipelines.cli.detect import show_run
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Bundle, BundleSha256, Debug, Json, Output
+from pipelines.cli.options import Bundle, BundleSha256, Debug, Json, Output, Precision
 from pipelines.cli.tell import tell
 
 
@@ -20,6 +20,7 @@ def evaluate(
     bundle_sha256: BundleSha256 = None,
     section: Annotated[str, typer.Option(help="Section of the datalist.")] = "test",
     report: Annotated[bool, typer.Option("--report/--no-report", help="Draw the cases into report.html.")] = True,
+    precision: Precision = "auto",
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -28,5 +29,12 @@ def evaluate(
         from pipelines.bundles import pinned
         from pipelines.evaluate.run import evaluate as run_evaluate
 
-        run = run_evaluate(datalist, output, bundle=pinned(bundle, bundle_sha256), section=section, report=report)
+        run = run_evaluate(
+            datalist,
+            output,
+            bundle=pinned(bundle, bundle_sha256),
+            section=section,
+            report=report,
+            precision=precision,
+        )
     tell(run, as_json, show_run)

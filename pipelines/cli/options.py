@@ -11,6 +11,12 @@ import typer
 from pipelines.problems import CommandError
 
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [default: cuda where there is one]")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="Of the network's arithmetic: fp32, bf16, or auto, bf16 where the processor has it."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", envvar="HEALTHYTWIN_DEBUG", help="Print tracebacks.")]
 

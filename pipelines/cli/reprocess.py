@@ -33,6 +33,12 @@ def reprocess(
             metavar="FILE", help="Site calibration written by `calibrate`. [default: the site file's, or the bundle's]"
         ),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="fp32, bf16, or auto, bf16 where the processor has it. [default: the site file's]"
+        ),
+    ] = None,
     engine: Annotated[
         str, typer.Option(metavar="NAME", help="local: processes of this machine; ray: actors (extra [ray]).")
     ] = "local",
@@ -58,6 +64,7 @@ def reprocess(
             dry_run=dry_run,
             debug=debug,
             calibration=calibration,
+            precision=precision,
             engine=one_of("--engine", engine, ENGINES) or "local",
         )
     tell(run, as_json, _show)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.guard import guarded
-from pipelines.cli.options import Debug, Json, names, output
+from pipelines.cli.options import Debug, Json, Precision, names, output
 from pipelines.cli.tell import tell
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def train(
     batch_size: Annotated[int, typer.Option(min=1, help="Windows in one step.")] = 3,
     patience: Annotated[int, typer.Option(min=1, help="End after so many validations without a better one.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Two trainings with one seed give the same weights.")] = 0,
+    precision: Precision = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -64,7 +65,7 @@ def train(
         return "No epoch was complete yet; the same command starts again."
 
     with guarded(as_json=as_json, debug=debug, when_stopped=when_stopped):
-        from pipelines.bundles import shipped_bundle
+        from pipelines.bundles import check_precision, shipped_bundle
         from pipelines.problems import CommandError
         from pipelines.train.run import train as run_train
 
@@ -79,6 +80,7 @@ def train(
             "batch_size": batch_size,
             "patience": patience,
             "seed": seed,
+            "precision": check_precision(precision),
             "families": names(families),
             "held_out_families": names(held_out_families),
         }

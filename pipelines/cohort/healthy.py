@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,7 @@ def gather(source: Path) -> TrainingData:
         CommandError: fewer than three scans can be read.
     """
     from data_prep import take_fingerprint
+    from data_prep.cases.runs import SLICE_COUNT
 
     sections, notes = _sections(source)
     refused: list[CaseRecord] = []
@@ -70,8 +71,9 @@ def gather(source: Path) -> TrainingData:
             for case in cases:
                 begin(case.name)
                 with refusing(case, refused):
-                    volumes.append(without_voxels(case.volume()))
-                    good[section].append(case)
+                    volume = case.volume()
+                    volumes.append(without_voxels(volume))
+                    good[section].append(replace(case, meta={**case.meta, SLICE_COUNT: volume.shape[2]}))
     if "validation" not in good:
         good = dict(zip(LEARNED_FROM, divide(good["training"]), strict=True))
         notes.append(
@@ -106,15 +108,15 @@ def check_families(what: str, names: Sequence[str]) -> None:
 def divide(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
     """Who trains, and who is kept back: nine, a fifth of many, or a third of few; drawn by the names' hash.
 
-    The scans of one patient (`patient` in a datalist) stay together.
+    The scans of one patient (`Case.patient`) stay together.
     """
-    patients = sorted({_patient(case) for case in cases}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    patients = sorted({case.patient for case in cases}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     number = min(max(_CALIBRATION, round(0.2 * len(patients))), max(1, len(patients) // 3))
     number = max(number, min(_CALIBRATION, len(patients) - _CALIBRATION - 1))
     kept = set(patients[:number])
     return (
-        [case for case in cases if _patient(case) not in kept],
-        [case for case in cases if _patient(case) in kept],
+        [case for case in cases if case.patient not in kept],
+        [case for case in cases if case.patient in kept],
     )
 
 
@@ -130,13 +132,9 @@ def _sections(source: Path) -> tuple[dict[str, list[Case]], list[str]]:
     validation = list_cases(datalist, "validation") if datalist.is_divided else []
     if not validation:
         return {"training": training}, []
-    shared = {_patient(case) for case in training} & {_patient(case) for case in validation}
+    shared = {case.patient for case in training} & {case.patient for case in validation}
     notes = [f"patients both in training and in validation: {', '.join(sorted(shared))}"] if shared else []
     return {"training": training, "validation": validation}, notes
-
-
-def _patient(case: Case) -> str:
-    return str(case.meta.get("patient", case.name))
 
 
 def _modality(cases: Sequence[Case]) -> str:

@@ -116,7 +116,7 @@ def _copies(
     """Write one scan's versions; gives their entries in the datalist."""
     import numpy as np
 
-    patient = str(case.meta.get("patient", case.name))
+    patient = case.patient
     empty = replace(volume, array=np.zeros(volume.shape, dtype=np.uint8))
     entries = [_write(f"{case.name}_healthy", volume, empty, output) | {"patient": patient}]
     record.healthy += 1

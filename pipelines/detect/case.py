@@ -130,8 +130,8 @@ def _tried(make: Callable[[], _Made], kind: str, faults: dict[str, Exception]) -
 def _key(exam: Examination) -> str:
     """What the UIDs of DICOM objects follow from: the input, the bundle and its thresholds."""
     finding = exam.finding
-    told = [finding.case, finding.input_hash, finding.bundle.model_dump_json(), finding.thresholds.model_dump_json()]
-    return hashlib.sha256("\0".join(told).encode()).hexdigest()
+    parts = [finding.case, finding.input_hash, finding.bundle.model_dump_json(), finding.thresholds.model_dump_json()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def safely(case: Case, work: Callable[[Any], Result]) -> Result:

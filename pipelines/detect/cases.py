@@ -124,4 +124,6 @@ def without_voxels(volume: Volume) -> Volume:
 def listed(case: Case) -> dict[str, Any]:
     """A case as an entry of a datalist, with an absolute path."""
     entry = {**case.meta, "image": str(Path(case.image).resolve())}
+    if case.patient != case.name:
+        entry["patient"] = case.patient
     return entry | ({"healthy_slices": [list(run) for run in case.healthy_slices]} if case.healthy_slices else {})

@@ -35,6 +35,7 @@ def detect(
     allow_gaps: bool = False,
     calibration: Path | None = None,
     dicom: bool = False,
+    precision: str = "auto",
 ) -> RunRecord:
     """Examine every case found at `paths`; a bad case is recorded and does not stop the rest.
 
@@ -47,6 +48,7 @@ def detect(
         allow_gaps: examine DICOM volumes in which whole slices are missing; findings carry the flag `gaps_allowed`.
         calibration: of the site; see `pipelines.evaluate.calibrate`; None: the bundle's own.
         dicom: also write a segmentation and a structured report of each DICOM series.
+        precision: auto, fp32 or bf16; see `anomaly.precision`.
 
     Raises:
         CommandError: no path exists, the output cannot be written, lies in a source or holds a file in the way that is
@@ -80,6 +82,7 @@ def detect(
             allow_gaps=allow_gaps,
             calibration=calibration,
             extras=extras,
+            precision=precision,
         )
     return finish(run, results, started=started, title="Detection" if report else None)
 
@@ -101,10 +104,11 @@ def run_cases(
     allow_gaps: bool = False,
     calibration: Path | None = None,
     extras: Sequence[Output] = (),
+    precision: str = "auto",
 ) -> list[Result]:
     """Examine cases with a progress bar; `run` gets the bundle's name and the versions."""
     with waiting(f"loading {bundle.name}"):
-        detector = load(bundle, device=device, calibration=calibration)
+        detector = load(bundle, device=device, calibration=calibration, precision=precision)
     with progress(len(cases), "examining") as begin:
         results = examine_all(
             detector,

@@ -51,8 +51,7 @@ def calibrate(
 ) -> CalibrateRecord:
     """Calibrate a bundle's weights on healthy scans, and write the calibration to a file of its own.
 
-    Several scans of one patient (by `patient` in a datalist, by the PatientID of DICOM) count as one. Cases are named
-    by a hash of their content.
+    Several scans of one patient (`Case.patient`) count as one. Cases are named by a hash of their content.
 
     Args:
         source: a datalist, or a folder of healthy scans that the network has not learned from.
@@ -113,7 +112,7 @@ def _examine(detector: Detector, cases: list[Case], record: CalibrateRecord, *, 
             with refusing(case, record.refused):
                 _check_healthy(case)
                 volume = healthy_part(case, allow_gaps=allow_gaps)
-                name = names.setdefault(_patient(case), volume.input_hash[:12])
+                name = names.setdefault(case.patient, volume.input_hash[:12])
                 healthy.add(name, *detector.healthy(volume))
                 record.scans += 1
     if not record.scans:
@@ -132,13 +131,6 @@ def _check_healthy(case: Case) -> None:
 
     if load_truth(case.label, case.volume()).any():
         raise InputError(case.image, "NOT_HEALTHY", f"{case.name} has a labelled lesion and no healthy_slices")
-
-
-def _patient(case: Case) -> str:
-    stack = case.series.stack if case.series is not None else None
-    if stack is not None and stack.instances[0].patient:
-        return stack.instances[0].patient
-    return str(case.meta.get("patient", case.image))
 
 
 def _thresholds(calibration: Calibration) -> dict[str, float | None]:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.bundles import find_bundle
+from pipelines.bundles import check_precision, find_bundle
 from pipelines.detect.case import safely, summarise
 from pipelines.detect.cases import skip_record
 from pipelines.detect.run import describe, finish
@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    datalist: Path, output: Path, *, bundle: Path | None = None, section: str = "test", report: bool = True
+    datalist: Path,
+    output: Path,
+    *,
+    bundle: Path | None = None,
+    section: str = "test",
+    report: bool = True,
+    precision: str = "auto",
 ) -> RunRecord:
     """Run a bundle's evaluation over a labelled section of a datalist.
 
@@ -39,6 +45,7 @@ def evaluate(
         bundle: its folder; see `find_bundle`.
         section: of the datalist.
         report: draw every case and write `report.html`.
+        precision: auto, fp32 or bf16; see `anomaly.precision`.
 
     Raises:
         InputError: the datalist is missing or has no such section.
@@ -54,21 +61,26 @@ def evaluate(
         msg = f"{config}: this bundle has no evaluation"
         raise CommandError(msg)
     check_apart([datalist], output)
+    check_precision(precision)
     cases = list_cases(datalist, section)
     run = RunRecord(command="evaluate", output=str(output))
     if not cases:
         return run
     writable_folder(output)
     skipped = [Result(record=skip_record(case)) for case in cases if case.skipped]
-    done = _run_bundle(run, config, [case for case in cases if not case.skipped], section, pictures=report)
+    done = _run_bundle(run, config, [case for case in cases if not case.skipped], section, precision, pictures=report)
     describe(run, done)
     return finish(run, [*done, *skipped], started=started, title=f"Evaluation: {section}" if report else None)
 
 
-def _run_bundle(run: RunRecord, config: Path, cases: list[Case], section: str, *, pictures: bool) -> list[Result]:
+def _run_bundle(
+    run: RunRecord, config: Path, cases: list[Case], section: str, precision: str, *, pictures: bool
+) -> list[Result]:
     """Run the workflow in this process; `run` gets its `metrics.json`, with command, commit and machine added."""
     from ignite.engine import Events
     from monai.bundle import ConfigWorkflow
+
+    from anomaly.detector import bundle_precision
 
     output = Path(run.output)
     written = output / "metrics.json"
@@ -83,6 +95,7 @@ def _run_bundle(run: RunRecord, config: Path, cases: list[Case], section: str, *
             output_dir=str(output.resolve()),
             section=section,
         )
+        workflow.parser["evaluator::precision"] = bundle_precision(workflow.parser, precision)
         workflow.initialize()
         evaluator = workflow.parser.get_parsed_content("evaluator")
     results = _Results(cases, pictures=pictures)

@@ -132,7 +132,7 @@ def _lesion(writer: Measured, number: int, segmentation: Any | None) -> Any:
 
     lesion = writer.exam.finding.lesions[number - 1]
     diameter = lesion.diameter_mm or largest_diameter(writer.labels == number, writer.stack.affine)
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "tracking_identifier": hd.sr.TrackingIdentifier(uid=writer.lesion_uid(number), identifier=f"lesion {number}"),
         "algorithm_id": _algorithm(writer),
         "finding_type": coded(LESION),
@@ -149,9 +149,9 @@ def _lesion(writer: Measured, number: int, segmentation: Any | None) -> Any:
             segment_number=writer.segments[number],
             source_series=hd.sr.SourceSeriesForSegmentation(writer.header.files[0].SeriesInstanceUID),
         )
-        group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_segment=segment, **told)
+        group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_segment=segment, **content)
     else:
-        group = hd.sr.MeasurementsAndQualitativeEvaluations(**told)
+        group = hd.sr.MeasurementsAndQualitativeEvaluations(**content)
     centre = hd.sr.Scoord3DContentItem(
         name=coded(CENTRE),
         graphic_type=hd.sr.GraphicTypeValues3D.POINT,

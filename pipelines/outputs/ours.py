@@ -46,7 +46,7 @@ def check_ours(folder: Path, names: Iterable[str]) -> None:
 
 def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """The SHA-256 of files by name: those named, and those that an earlier run wrote and that are as it left them."""
-    earlier = {name: told for name, told in _written(folder).items() if _digest(folder / name) == told}
+    earlier = {name: digest for name, digest in _written(folder).items() if _digest(folder / name) == digest}
     return earlier | {name: _digest(folder / name) for name in names if (folder / name).is_file()}
 
 
@@ -70,8 +70,8 @@ def is_ours(path: Path) -> bool:
 
 
 def _is_our_json(path: Path) -> bool:
-    told = json.loads(path.read_text(encoding="utf-8"))
-    return isinstance(told, dict) and any(marks <= told.keys() for marks in _MARKS)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return isinstance(document, dict) and any(marks <= document.keys() for marks in _MARKS)
 
 
 def _columns(path: Path) -> list[str]:
@@ -115,8 +115,8 @@ def _maker(path: Path) -> str:
 def _written(folder: Path) -> dict[str, str]:
     """What the last run in a folder says that it has written."""
     try:
-        told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        return dict(told["written"])
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        return dict(run["written"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

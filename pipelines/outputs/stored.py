@@ -52,8 +52,8 @@ def failed_rules(flags: Iterable[str], *, passing_only: bool = False) -> set[str
     >>> sorted(failed_rules(flags)), failed_rules(flags, passing_only=True)
     (['seg', 'viewer'], {'viewer'})
     """
-    told = [flag.partition(FAILED) for flag in flags if FAILED in flag]
-    return {rule for rule, _, cause in told if not passing_only or cause in _PASSING}
+    parts = [flag.partition(FAILED) for flag in flags if FAILED in flag]
+    return {rule for rule, _, cause in parts if not passing_only or cause in _PASSING}
 
 
 @cache

@@ -47,8 +47,8 @@ def flags_of(faults: Mapping[str, Exception]) -> list[str]:
     >>> flags_of({"seg": HeaderError("StudyInstanceUID"), "view": MemoryError(), "view_score": MemoryError()})
     ['seg_failed:StudyInstanceUID', 'viewer_failed:MemoryError']
     """
-    told = [f"{OUTPUTS[kind].rule}{FAILED}{_cause(error)}" for kind, error in faults.items()]
-    return list(dict.fromkeys(told))
+    flags = [f"{OUTPUTS[kind].rule}{FAILED}{_cause(error)}" for kind, error in faults.items()]
+    return list(dict.fromkeys(flags))
 
 
 def _cause(error: Exception) -> str:

@@ -68,13 +68,13 @@ class Reports:
     def handle(self, event: Any) -> tuple[int, None]:
         """Take an N-EVENT-REPORT; gives its status."""
         try:
-            told = event.event_information
-            if str(told.get("TransactionUID", "")) != self.transaction:
+            report = event.event_information
+            if str(report.get("TransactionUID", "")) != self.transaction:
                 return _UNKNOWN_TRANSACTION, None
-            kept = [str(one.ReferencedSOPInstanceUID) for one in told.get("ReferencedSOPSequence") or ()]
+            kept = [str(one.ReferencedSOPInstanceUID) for one in report.get("ReferencedSOPSequence") or ()]
             failed = {
                 str(one.ReferencedSOPInstanceUID): int(one.get("FailureReason") or 0)
-                for one in told.get("FailedSOPSequence") or ()
+                for one in report.get("FailedSOPSequence") or ()
             }
         except Exception:  # of a stranger's data set
             return _UNKNOWN_TRANSACTION, None
@@ -121,13 +121,13 @@ def ask(association: Any, reports: Reports, references: Sequence[Reference]) -> 
     """Ask for commitment to some objects; the status of the answer, None where there is none."""
     from pydicom import Dataset
 
-    told = Dataset()
-    told.TransactionUID = reports.transaction
-    told.ReferencedSOPSequence = []
+    request = Dataset()
+    request.TransactionUID = reports.transaction
+    request.ReferencedSOPSequence = []
     for reference in references:
         item = Dataset()
         item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = reference
-        told.ReferencedSOPSequence.append(item)
-    status, _ = association.send_n_action(told, _REQUEST, PUSH_MODEL, _INSTANCE)
+        request.ReferencedSOPSequence.append(item)
+    status, _ = association.send_n_action(request, _REQUEST, PUSH_MODEL, _INSTANCE)
     answer: int | None = status.get("Status")
     return answer

@@ -16,7 +16,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.bundles import check_trusted, find_bundle, modalities
+from pipelines.bundles import check_precision, check_trusted, find_bundle, modalities
 from pipelines.machine.files import writable_folder
 from pipelines.outputs.ours import check_apart, check_ours
 from pipelines.pacs.fetch import SPOOL, fetch, is_web
@@ -113,6 +113,7 @@ def reprocess(
     dry_run: bool = False,
     debug: bool = False,
     calibration: Path | None = None,
+    precision: str | None = None,
     engine: Engine = "local",
     target: Target = serve,
 ) -> ReprocessRecord:
@@ -127,6 +128,7 @@ def reprocess(
         dry_run: tell what would be done, and do nothing.
         debug: let libraries print; they may name patients.
         calibration: of the site; None: that of the site file, else the bundle's own.
+        precision: auto, fp32 or bf16; None: that of the site file; see `anomaly.precision`.
         engine: "local": processes of this machine; "ray": actors of Ray.
         target: body of a worker process.
 
@@ -135,15 +137,12 @@ def reprocess(
         BundleError: the bundle is incomplete or its files do not belong together.
     """
     started = time.perf_counter()
-    rules = _rules(site, calibration)
+    rules = _rules(site, calibration, precision)
     web = is_web(str(source))
     place = archive / SPOOL if web else Path(source)
     if not web:
         _check_place(place, archive)
-    root = find_bundle(bundle)
-    if rules.trusted_bundles is not None:
-        check_trusted(root, rules.trusted_bundles)
-    model = Model.of(root, rules)
+    model = _model(bundle, rules)
     record = ReprocessRecord(archive=str(archive), dry_run=dry_run, bundle=model.bundle.model_dump())
     with warnings.catch_warnings():
         if not debug:
@@ -164,10 +163,20 @@ def reprocess(
     return record
 
 
-def _rules(site: Path | None, calibration: Path | None) -> Site:
-    """The site file's, with another calibration where one is given."""
-    rules = load_site(site)
-    return rules if calibration is None else rules.model_copy(update={"calibration": calibration})
+def _model(bundle: Path | None, rules: Site) -> Model:
+    root = find_bundle(bundle)
+    if rules.trusted_bundles is not None:
+        check_trusted(root, rules.trusted_bundles)
+    return Model.of(root, rules)
+
+
+def _rules(site: Path | None, calibration: Path | None, precision: str | None) -> Site:
+    """The site file's, with another calibration and precision where one is given."""
+    given = {
+        "calibration": calibration,
+        "precision": None if precision is None else check_precision(precision),
+    }
+    return load_site(site).model_copy(update={key: value for key, value in given.items() if value is not None})
 
 
 def _check_place(source: Path, archive: Path) -> None:

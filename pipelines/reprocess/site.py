@@ -96,6 +96,9 @@ class Site(_Part):
     trusted_bundles: list[Sha256] | None = Field(
         default=None, description="SHA-256 of bundles as a whole, as `healthytwin doctor` tells them; null: any"
     )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="of the network's arithmetic; auto: bf16 where the processor has it"
+    )
     calibration: Path | None = Field(default=None, description="of the site; null: the bundle's own")
     ledger: str | None = Field(default=None, description="SQLAlchemy URL; null: ledger.sqlite in the archive")
 
@@ -105,6 +108,7 @@ class Site(_Part):
         deciding = {
             "allow_gaps": self.series.allow_gaps,
             "outputs": self.outputs.model_dump(mode="json"),
+            **({} if self.precision == "auto" else {"precision": self.precision}),
         }
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 

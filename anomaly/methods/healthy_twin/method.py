@@ -90,7 +90,7 @@ class HealthyTwin(nn.Module):
             `mask` M, `mask_logit`, `residual` R, `twin` G(y) and `composite` x~, each `(B, 1, *spatial)`.
         """
         residual, logit = self.generator(image)
-        mask = torch.sigmoid(logit)
+        mask = torch.sigmoid(logit.float())
         twin = torch.clamp(image + residual, 0, 1)
         composite = image + mask * (twin - image)
         return {"mask": mask, "mask_logit": logit, "residual": residual, "twin": twin, "composite": composite}
@@ -109,7 +109,7 @@ class HealthyTwin(nn.Module):
         composite, twin = image, image
         for _ in range(self.passes):
             residual, logit = self.generator(composite)
-            mask = torch.sigmoid(logit)
+            mask = torch.sigmoid(logit.float())  # reduced precision has 256 steps between 0.5 and 1
             twin = torch.clamp(composite + residual, 0, 1)
             composite = composite + mask * (twin - composite)
             kept = kept * (1 - mask)

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from anomaly.engines.step import discriminator_loss, optimiser_step
 from anomaly.methods.healthy_twin.loss import HealthyTwinLoss
 from anomaly.methods.healthy_twin.method import HealthyTwin
+from anomaly.precision import autocast, reduced
 
 
 class HealthyTwinTrainer(Trainer):
@@ -24,7 +25,7 @@ class HealthyTwinTrainer(Trainer):
     `pred` (M), `twin` and every loss term as a number, the generator's total under `loss`.
 
     Args:
-        device: where to train; mixed precision is used there when it is CUDA and `amp` is set.
+        device: where to train.
         max_epochs: epochs of `epoch_length` steps.
         train_data_loader: batches of `image` (planted), `healthy` and `mask`, each `(B, 1, *spatial)`.
         network: the method to train.
@@ -35,6 +36,8 @@ class HealthyTwinTrainer(Trainer):
         adversarial_weight: of the generator's adversarial term after the ramp.
         adversarial_ramp: steps over which that weight grows from 0; the discriminator trains from the start.
         max_grad_norm: gradients of the network are clipped to this norm.
+        precision: of the networks' forward passes: auto, fp32 or bf16; see `anomaly.precision`. Losses, gradients and
+            weights are float32 throughout. With `amp`, as configs of earlier versions have it on a GPU, fp32 is auto.
         train_handlers: MONAI or Ignite handlers with `attach`.
         **kwargs: the other arguments of `monai.engines.Trainer`.
     """
@@ -53,6 +56,7 @@ class HealthyTwinTrainer(Trainer):
         adversarial_weight: float = 0.05,
         adversarial_ramp: int = 200,
         max_grad_norm: float = 5.0,
+        precision: str = "fp32",
         train_handlers: Sequence[Any] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -63,6 +67,8 @@ class HealthyTwinTrainer(Trainer):
         self.adversarial_loss = PatchAdversarialLoss(criterion="least_squares")
         self.adversarial_weight, self.adversarial_ramp = adversarial_weight, adversarial_ramp
         self.max_grad_norm = max_grad_norm
+        self.dtype = reduced(torch.device(device), "auto" if self.amp and precision == "fp32" else precision)
+        self.scaler = torch.amp.GradScaler("cuda") if self.dtype is torch.float16 else None
 
     def _iteration(self, engine: Any, batchdata: dict[str, Tensor]) -> dict[str, Any]:
         batch = {key: batchdata[key].to(engine.state.device) for key in ("image", "healthy", "mask")}
@@ -72,7 +78,7 @@ class HealthyTwinTrainer(Trainer):
         self.network.train()
         self.discriminator.train()
         explained, terms = self._generator_step(engine, batch)
-        terms["discriminator"] = self._discriminator_step(batch["healthy"], explained["composite"].detach())
+        terms["discriminator"] = self._discriminator_step(engine, batch["healthy"], explained["composite"].detach())
         engine.state.output = {
             **batch,
             "pred": explained["mask"].detach(),
@@ -86,13 +92,14 @@ class HealthyTwinTrainer(Trainer):
     def _generator_step(self, engine: Any, batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         self.discriminator.requires_grad_(False)
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(engine.state.device.type, enabled=self.amp, **self.amp_kwargs):
+        with autocast(engine.state.device, self.dtype):
             explained = self.network.explain(batch["image"])
         explained = {name: value.float() for name, value in explained.items()}
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
         terms = self.loss_function(explained, batch["healthy"], batch["mask"])
         weight = self.adversarial_weight * min(1.0, engine.state.iteration / max(1, self.adversarial_ramp))
-        logits = self.discriminator(explained["composite"])
+        with autocast(engine.state.device, self.dtype):
+            logits = self.discriminator(explained["composite"]).float()
         terms["adversarial"] = weight * self.adversarial_loss(logits, target_is_real=True, for_discriminator=False)
         terms["generator"] = terms["generator"] + terms["adversarial"]
         engine.fire_event(IterationEvents.LOSS_COMPLETED)
@@ -101,13 +108,18 @@ class HealthyTwinTrainer(Trainer):
         self.discriminator.requires_grad_(True)
         return explained, terms
 
-    def _discriminator_step(self, healthy: Tensor, composite: Tensor) -> Tensor:
+    def _discriminator_step(self, engine: Any, healthy: Tensor, composite: Tensor) -> Tensor:
         self.d_optimizer.zero_grad(set_to_none=True)
-        loss = discriminator_loss(self.adversarial_loss, self.discriminator, healthy, composite)
+
+        def judge(images: Tensor) -> Tensor:
+            with autocast(engine.state.device, self.dtype):
+                logits: Tensor = self.discriminator(images)
+            return logits.float()
+
+        loss = discriminator_loss(self.adversarial_loss, judge, healthy, composite)
         self._step(loss, self.d_optimizer, self.discriminator)
         return loss
 
     def _step(self, loss: Tensor, optimizer: Optimizer, network: nn.Module) -> None:
-        """Backward and step, through the gradient scaler where mixed precision is on."""
-        scaler = self.scaler if self.amp else None
-        optimiser_step(loss, optimizer, network, scaler=scaler, max_grad_norm=self.max_grad_norm)
+        """Backward and step, through the gradient scaler where float16 needs one."""
+        optimiser_step(loss, optimizer, network, scaler=self.scaler, max_grad_norm=self.max_grad_norm)

@@ -229,5 +229,5 @@ class Batch:
 
 def _origin(task: Task) -> dict[str, object]:
     origin = Origin.of(task.case)
-    told = {"study": origin.study[:64], "series": origin.series[:64], "sequence": origin.sequence}
-    return {**told, "voxel_mm": origin.size[:48], "slices": origin.slices}
+    words = {"study": origin.study[:64], "series": origin.series[:64], "sequence": origin.sequence}
+    return {**words, "voxel_mm": origin.size[:48], "slices": origin.slices}

@@ -242,7 +242,7 @@ def make_worker(settings: Settings, on_stage: Callable[[str], None]) -> Worker:
 
     site = settings.site
     ledger = Ledger.of(settings.archive, site.ledger, wait=site.limits.lock_seconds)
-    detector = load(settings.bundle, device=site.device, calibration=site.calibration)
+    detector = load(settings.bundle, device=site.device, calibration=site.calibration, precision=site.precision)
     store = Store(settings.archive)
     return Worker(ledger=ledger, store=store, site=site, detector=detector, on_stage=on_stage, source=settings.source)
 

@@ -147,13 +147,13 @@ class Ledger:
             The state that it is in.
         """
         state = State.QUARANTINED if code else State.PENDING
-        told_state = {"state": state.value, "code": code or None, "reason": reason or None, "changed": now()}
-        row = {**asdict(job), **told_state, "attempts": 0, "token": 0, "beat": 0}
+        entered = {"state": state.value, "code": code or None, "reason": reason or None, "changed": now()}
+        row = {**asdict(job), **entered, "attempts": 0, "token": 0, "beat": 0}
         again = (State.WITHDRAWN.value, *([State.PENDING.value] if code else []))
         with self.write() as connection:
             self._ignore(connection, jobs, [row])
             connection.execute(
-                update(jobs).where(jobs.c.key == job.key, jobs.c.state.in_(again)).values(**told_state, attempts=0)
+                update(jobs).where(jobs.c.key == job.key, jobs.c.state.in_(again)).values(**entered, attempts=0)
             )
             return State(str(connection.scalar(select(jobs.c.state).where(jobs.c.key == job.key))))
 
@@ -249,8 +249,8 @@ class Ledger:
             keys: beginnings of keys, or names of cases; None: all.
             source: that they are of; None: all.
         """
-        told = [column for column in origins.c if column.name != "key"]
-        query = select(jobs, *told).outerjoin(origins, origins.c.key == jobs.c.key).order_by(jobs.c.name, jobs.c.key)
+        columns = [column for column in origins.c if column.name != "key"]
+        query = select(jobs, *columns).outerjoin(origins, origins.c.key == jobs.c.key).order_by(jobs.c.name, jobs.c.key)
         if source is not None:
             query = query.join(found, found.c.key == jobs.c.key).where(found.c.source == source)
         if states:

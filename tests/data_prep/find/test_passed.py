@@ -39,6 +39,31 @@ def test_links_into_a_data_sets_store_are_read(tmp_path):
         np.testing.assert_array_equal(series.volume().array, VOXELS)
 
 
+@pytest.mark.parametrize(
+    ("store", "link"),
+    [
+        (".git/modules/sub/annex/objects/aB/KEY", "sub/anat/scan.nii.gz"),
+        (".dvc/cache/files/md5/12/3456", "anat/scan.nii.gz"),
+        ("blobs/abcdef", "snapshots/main/anat/scan.nii.gz"),
+    ],
+)
+def test_stores_of_other_managers(tmp_path, store, link):
+    content = save(tmp_path / "ds" / f"{store}.nii.gz")
+    content = content.rename(tmp_path / "ds" / store)
+    (tmp_path / "ds" / link).parent.mkdir(parents=True)
+    (tmp_path / "ds" / link).symlink_to(content)
+    assert [series.name for series in discover(tmp_path / "ds")] == ["scan"]
+
+
+@pytest.mark.parametrize("store", [".git/config", ".git/hooks/scan.nii.gz", "blobs/scan.nii.gz", "../scan.nii.gz"])
+def test_what_is_no_store(tmp_path, store):
+    target = tmp_path / "ds" / store
+    save(target.with_name("made.nii.gz")).rename(target)
+    (tmp_path / "ds" / "anat").mkdir(parents=True)
+    (tmp_path / "ds" / "anat" / "other.nii.gz").symlink_to(target)
+    assert "other" not in [series.name for series in discover(tmp_path / "ds")]
+
+
 def test_other_links_and_absent_content_are_counted_and_named(tmp_path):
     save(tmp_path / "elsewhere" / "scan.nii")
     (tmp_path / "ds").mkdir()
@@ -50,11 +75,11 @@ def test_other_links_and_absent_content_are_counted_and_named(tmp_path):
     assert list(passed) == [
         Passed(Why.LINK, "", 1, "folder"),
         Passed(Why.LINK, ".nii", 1, "scan.nii"),
-        Passed(Why.ABSENT, ".gz", 1, "gone.nii.gz"),
+        Passed(Why.ABSENT, ".nii.gz", 1, "gone.nii.gz"),
     ]
     assert passed.sentence() == (
         "passed over: 2 links (no ending 1, .nii 1), such as folder; "
-        "1 link to a file that is not here (.gz 1), such as gone.nii.gz"
+        "1 link to a file that is not here (.nii.gz 1), such as gone.nii.gz"
     )
     assert "gone" not in passed.sentence(named=False)
 

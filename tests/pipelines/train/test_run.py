@@ -1,5 +1,6 @@
 """`healthytwin train`: from a folder of healthy scans to a bundle that works."""
 
+import functools
 import json
 import logging
 import signal
@@ -11,13 +12,15 @@ import numpy as np
 import pytest
 import torch
 from conftest import phantom, rotated_affine
+from dicom_maker import write_series
+from opened import counting, opens_below
 from typer.testing import CliRunner
 
 from anomaly import load_detector
-from data_prep import list_cases, read_volume
+from data_prep import list_cases, list_runs, read_volume
 from pipelines.bundles import shipped_bundle
 from pipelines.cli.app import app
-from pipelines.cohort.healthy import divide, gather
+from pipelines.cohort.healthy import divide, gather, write_datalist
 from pipelines.train import run as training
 from pipelines.train.configs import _changed
 
@@ -37,12 +40,27 @@ def scans(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(scans, tmp_path_factory):
+def opened():
+    """How often `trained` opened each of its scans."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def trained(scans, opened, tmp_path_factory):
     """The bundle, and what the command said."""
     root = tmp_path_factory.mktemp("site") / "our site 1"
-    done = CliRunner().invoke(app, ["train", str(scans), "-o", str(root), "--json", *TINY])
+    with counting() as counter:
+        done = CliRunner().invoke(app, ["train", str(scans), "-o", str(root), "--json", *TINY])
+    opened |= opens_below(counter, scans)
     assert done.exit_code == 3, done.stderr  # one file was refused
     return root, json.loads(done.stdout)
+
+
+def test_an_epoch_opens_an_image_three_times_at_most(trained, opened):
+    """To be looked at, to be learned from or validated on, and, where it is calibrated on, once more."""
+    assert len(opened) == 6
+    assert max(opened.values()) <= 3, opened
+    assert opened["broken.nii.gz"] == 1
 
 
 def test_the_bundle_examines_a_scan(trained, scans):
@@ -207,6 +225,31 @@ def test_the_scans_of_a_patient_stay_together(tmp_path):
     patients = [{case.meta["patient"] for case in cases} for cases in sections.values()]
     assert not patients[0] & patients[1]
     assert sum(map(len, sections.values())) == 12
+
+
+@pytest.mark.parametrize("kind", ["dicom", "bids"])
+def test_a_folder_says_whose_its_scans_are(tmp_path, kind):
+    """Nobody wrote a datalist: the scans of one patient still stay together, and are told to the calibration."""
+    for index in range(6):
+        if kind == "dicom":
+            change = functools.partial(belongs_to, f"P{index // 2}")
+            write_series(tmp_path / str(index), slices=4, uid=f"1.2.{index}", seed=index, change=change)
+        else:
+            array = np.random.default_rng(index).integers(0, 99, (8, 8, 4)).astype(np.int16)
+            name = f"sub-{index // 2:02d}_ses-{index % 2}_FLAIR.nii.gz"
+            nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / name)
+    data = gather(tmp_path)
+    training, validation = ({case.patient for case in cases} for cases in data.sections.values())
+    assert not training & validation
+    assert len(training | validation) == 3
+    write_datalist(data, tmp_path / "dataset.json")
+    items = [item for section in ("training", "validation") for item in list_runs(tmp_path, section)]
+    assert len({item["patient"] for item in items}) == 3
+    assert "P0" not in (tmp_path / "dataset.json").read_text(), "PatientID is never written"
+
+
+def belongs_to(patient, _, dataset):
+    dataset.PatientID = patient
 
 
 def test_a_config_keeps_its_comments_and_the_rest():

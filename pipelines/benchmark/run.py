@@ -105,7 +105,7 @@ def _record(
     cohort, seed = trainer.cohort, trainer.seed
     measured = next((cases for _, cases, _ in results.values() if cases), [])
     return BenchmarkRecord(
-        datalist=printable(source[0]),
+        datalist=printable(source[0].name),
         section=source[1],
         output=printable(output),
         page=printable(output / "leaderboard.html"),

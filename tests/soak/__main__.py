@@ -1,7 +1,7 @@
 """`make soak`: 2,000 studies under 1,000 kills; prints what was lost, doubled or left in part as JSON.
 
-Besides, workers hang for ever, some of them with their coordinator gone; reading gives I/O errors; and the source vanishes
-and comes back.
+Besides, workers hang for ever, some of them with their coordinator gone; reading gives I/O errors; and the source
+vanishes and comes back.
 
 Where there is an Orthanc that can have a network of its own, the results are sent to it, the coordinator is also killed
 while it sends, and every object is looked for in Orthanc.

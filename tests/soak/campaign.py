@@ -151,7 +151,8 @@ def soak(folder: Path, *, kills: int, chance: float, seed: int, sending: Sending
         if sending is not None and (over or sending.begun):
             sending.watch(run)
         code = run.process.wait()
-        if code > 0 and (over or code != ExitCode.USAGE):  # a run gives up where its workers die as they start
+        # a run gives up where its workers die as they start, or its source is gone; what it could not read is left
+        if code > 0 and (over or code not in (ExitCode.USAGE, ExitCode.SOME_FAILED)):
             raise RuntimeError((folder / "coordinator.log").read_text()[-2000:])
         if code == 0:
             marks = sorted(path.name for path in (folder / "kills").iterdir())

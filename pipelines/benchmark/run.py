@@ -76,6 +76,7 @@ def benchmark(
     record = _record(trainer, results, source=(datalist, section), output=output, resamples=resamples)
     record.seconds = round(time.perf_counter() - started, 1)
     _write(record, output, trainer, results)
+    cohort.data.datalist(cohort.listed.parent).without_folders().write()
     return record
 
 

@@ -19,8 +19,8 @@ def keep_private() -> None:
     Raises:
         CommandError: the variable is no umask.
     """
-    told = os.environ.get(VARIABLE)
-    if told is not None and not re.fullmatch("0?[0-7]{3}", told):
-        msg = f"${VARIABLE} must be a umask such as 077 or 027, got {told!r}"
+    chosen = os.environ.get(VARIABLE)
+    if chosen is not None and not re.fullmatch("0?[0-7]{3}", chosen):
+        msg = f"${VARIABLE} must be a umask such as 077 or 027, got {chosen!r}"
         raise CommandError(msg)
-    os.umask(os.umask(_USUAL) | _USUAL if told is None else int(told, 8))
+    os.umask(os.umask(_USUAL) | _USUAL if chosen is None else int(chosen, 8))

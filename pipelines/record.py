@@ -36,7 +36,7 @@ class CaseRecord(_Record):
     """One case: done with a result, or failed or skipped with a reason."""
 
     case: str
-    source: str
+    source: str = Field(description="the file's own name; of what is no file of its own, such as a series, the case's")
     status: Literal["done", "failed", "skipped"]
     code: str | None = None
     reason: str | None = None
@@ -62,12 +62,25 @@ class CaseRecord(_Record):
     def failed(cls, case: str, source: str, *, code: str, reason: str, seconds: float = 0.0) -> CaseRecord:
         """A case that could not be done; the reason names files without their folders."""
         public = without_folders(reason, source)
-        return cls(case=case, source=source, status="failed", code=code, reason=public, seconds=seconds)
+        own = own_name(source, case)
+        return cls(case=case, source=own, status="failed", code=code, reason=public, seconds=seconds)
 
     @classmethod
     def skipped(cls, case: str, source: str, *, code: str, reason: str) -> CaseRecord:
         """What was found and is not for this bundle: a localizer, a report, another modality."""
-        return cls(case=case, source=source, status="skipped", code=code, reason=without_folders(reason, source))
+        public = without_folders(reason, source)
+        return cls(case=case, source=own_name(source, case), status="skipped", code=code, reason=public)
+
+
+def own_name(source: str, case: str) -> str:
+    """What outputs call a case's source: never a folder, for folders bear patients' names.
+
+    >>> own_name("/data/JANE DOE/flair.nii.gz", "flair"), own_name("/data/JANE DOE/flair", "3f2a9c01b7de")
+    ('flair.nii.gz', '3f2a9c01b7de')
+    """
+    name = source.replace("\\", "/").rpartition("/")[2]
+    stem = name.partition(".")[0]
+    return name if stem and case.startswith(stem) else case
 
 
 class LearningRecord(_Record):

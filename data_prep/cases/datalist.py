@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,17 @@ class Datalist:
     def is_divided(self) -> bool:
         """Has somebody said who trains and who validates?"""
         return "validation" in self.sections
+
+    def without_folders(self) -> Datalist:
+        """The same with files named without their folders, which bear patients' names: what is kept of a cohort."""
+        sections = {
+            name: [
+                {**entry, **{key: Path(entry[key]).name for key in ("image", "label") if entry.get(key)}}
+                for entry in entries
+            ]
+            for name, entries in self.sections.items()
+        }
+        return replace(self, sections=sections)
 
     def write(self) -> Path:
         """Write the file, whole or not at all: what it is about, then the sections in one order.

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from data_prep.cases.datalist import Datalist
 from data_prep.cases.read import read_volume, volume_at
-from data_prep.errors import InputError
+from data_prep.errors import CONTROLS, InputError
 from data_prep.find.discovery import discover
 from data_prep.find.passed import PassedOver
 from data_prep.find.series_at import series_at
@@ -190,11 +190,12 @@ def unique_names(cases: Iterable[_Case]) -> list[_Case]:
     numbers: dict[str, int] = {}  # of a name, the last that was given: thousands of one name must take no longer
     unique = []
     for case in cases:
-        name, number = case.name, numbers.get(case.name.casefold(), 1)
+        first = CONTROLS.sub("_", case.name)  # it names files, and is printed
+        name, number = first, numbers.get(first.casefold(), 1)
         while name.casefold() in seen or (number > 1 and name.casefold() in given):
             number += 1
-            name = f"{case.name}-{number}"
-        numbers[case.name.casefold()] = number
+            name = f"{first}-{number}"
+        numbers[first.casefold()] = number
         seen.add(name.casefold())
         unique.append(replace(case, name=name))
     return unique

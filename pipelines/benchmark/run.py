@@ -76,6 +76,7 @@ def benchmark(
     record = _record(trainer, results, source=(datalist, section), output=output, resamples=resamples)
     record.seconds = round(time.perf_counter() - started, 1)
     _write(record, output, trainer, results)
+    cohort.data.datalist(cohort.listed.parent).without_folders().write()
     return record
 
 
@@ -105,7 +106,7 @@ def _record(
     cohort, seed = trainer.cohort, trainer.seed
     measured = next((cases for _, cases, _ in results.values() if cases), [])
     return BenchmarkRecord(
-        datalist=printable(source[0]),
+        datalist=printable(source[0].name),
         section=source[1],
         output=printable(output),
         page=printable(output / "leaderboard.html"),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli.commands import COMMANDS, GROUPS
-from pipelines.problems import ExitCode
+from pipelines.problems import CommandError, ExitCode
 from pipelines.terminal.ending import end_process
 
 _PLAIN: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None}
@@ -47,11 +47,16 @@ def healthytwin(
 def main() -> None:
     """Entry point; ends the process with an `ExitCode`."""
     from data_prep.child import stay_out_of_working_directory
+    from pipelines.machine.private import keep_private
 
     stay_out_of_working_directory()
     code = 0
     try:
+        keep_private()
         app()
+    except CommandError as error:
+        typer.echo(f"error: {error}", err=True)
+        code = int(error.code)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(bool(end.code))
     end_process(code)

@@ -7,9 +7,12 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 
 import typer
 
+from data_prep.errors import without_folders
+from pipelines.machine.files import printable
 from pipelines.problems import CommandError, ExitCode, causes, one_line
 
 
@@ -36,6 +39,7 @@ def guarded(
         raise
     except (Exception, KeyboardInterrupt) as error:
         code, message = _explain(error)
+        message = without_folders(printable(message))
         if code is ExitCode.INTERRUPTED and when_stopped is not None:
             message = f"{message} {when_stopped()}"
         if debug:
@@ -57,7 +61,9 @@ def _explain(error: BaseException) -> tuple[ExitCode, str]:
     for cause in causes(error):
         if isinstance(cause, CommandError):
             return cause.code, str(cause)
-        if isinstance(cause, BundleError | InputError):
+        if isinstance(cause, InputError):
+            return ExitCode.USAGE, f"{Path(cause.path).name}: {cause.reason} [{cause.code}]"
+        if isinstance(cause, BundleError):
             return ExitCode.USAGE, str(cause)
     hint = "this is a fault of healthytwin, not yours; run with --debug for the traceback"
     return ExitCode.INTERNAL, f"{one_line(error)} ({hint})"

@@ -13,7 +13,7 @@ from pipelines.outputs.origin import Origin
 from pipelines.outputs.table import Examined, Output
 from pipelines.outputs.write import flags_of, write_case
 from pipelines.problems import causes, one_line
-from pipelines.record import CaseRecord
+from pipelines.record import CaseRecord, own_name
 from pipelines.report.result import Result, spare_volumes
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def summarise(
     origin = Origin.of(case)
     record = CaseRecord(
         case=case.name,
-        source=printable(case.image),
+        source=own_name(printable(case.image), case.name),
         status="done",
         score=finding.score,
         p_value=finding.p_value,

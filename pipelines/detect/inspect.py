@@ -96,7 +96,7 @@ def inspect(
     Raises:
         CommandError: none of the paths exists.
     """
-    from data_prep import discover
+    from data_prep import discover, unique_names
     from data_prep.find.passed import PassedOver
 
     started = time.perf_counter()
@@ -108,7 +108,7 @@ def inspect(
         paths, allow_gaps=allow_gaps, modalities=modalities, workers=workers or default_workers(), passed=passed
     )
     run = InspectRecord(paths=[printable(path) for path in paths], allow_gaps=allow_gaps, pixels_checked=pixels)
-    run.series = list(counting(_records(found, pixels=pixels), "looking"))
+    run.series = list(counting(_records(unique_names(found), pixels=pixels), "looking"))
     run.passed_over = [PassedRecord(**one._asdict() | {"first": printable(one.first)}) for one in passed]
     run.remark = printable(passed.sentence())
     run.seconds = round(time.perf_counter() - started, 3)

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
+from data_prep.errors import CONTROLS
 from data_prep.formats.table import SINGLE_FILE
 from pipelines.problems import CommandError
 
@@ -18,7 +19,7 @@ SESSIONS = (*IMAGES, ".zip", ".dcm", "")  # DICOM files often have no extension
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _TYPES = ("uint8", "uint16", "int16", "int32", "float32")
 _LONGEST = 200  # of a name; file systems take 255 bytes with the extension
-_NEVER = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_NEVER = re.compile(rf"[/\\\ud800-\udfff]|{CONTROLS.pattern}")
 
 
 class NameRefusedError(CommandError):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from data_prep.errors import CONTROLS
 from pipelines.problems import CommandError
 
 PARTIAL = ".partial-"  # how the name of a file begins that is being written; hidden, so that no search finds it
@@ -48,8 +49,21 @@ def write_whole(path: Path, content: str | bytes) -> Path:
 
 
 def printable(text: str | Path) -> str:
-    """Text that can be printed and put into JSON: bytes of a file name that are no text become `\\xff`."""
-    return str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """Text that can be printed and put into JSON: bytes of a file name that are no text become `\\xff`.
+
+    So do control characters, with which a name could move a terminal's cursor, colour it or begin another line, and the
+    marks that turn the direction of writing.
+
+    >>> printable("scan\\x1b[2J\\n.nii"), printable("\\u202egnp.nii")
+    ('scan\\\\x1b[2J\\\\x0a.nii', '\\\\u202egnp.nii')
+    """
+    readable = str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return CONTROLS.sub(lambda found: _escaped(found[0]), readable)
+
+
+def _escaped(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
 
 
 def writable_folder(path: Path) -> Path:

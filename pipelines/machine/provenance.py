@@ -16,11 +16,21 @@ def provenance() -> dict[str, Any]:
     import torch
 
     return {
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": " ".join([Path(sys.argv[0]).name, *map(_own_name, sys.argv[1:])]),
         "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(torch.get_num_threads(), "cuda" if torch.cuda.is_available() else "cpu"),
     }
+
+
+def _own_name(argument: str) -> str:
+    """An argument in which a path is named without the folders on its way: they may bear patients' names.
+
+    >>> _own_name("/data/cohort"), _own_name("--bundle=bundles/site"), _own_name("--quick")
+    ('cohort', '--bundle=site', '--quick')
+    """
+    option, equals, value = argument.rpartition("=") if argument.startswith("-") else ("", "", argument)
+    return f"{option}{equals}{Path(value).name or value}"
 
 
 def commit(file: Path = Path(__file__)) -> str:

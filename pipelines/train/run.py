@@ -98,6 +98,7 @@ def train(
             "(docs/data_license.txt in the bundle)",
         )
     write_card(output, record.model_dump(), changes=changes, licence_from=begun_from)
+    data.datalist(work).without_folders().write()  # a bundle is handed on
     write_whole(
         work / "training.json", json.dumps({"provenance": provenance(), **record.model_dump()}, indent=2) + "\n"
     )

@@ -1,4 +1,4 @@
-"""Data never runs: no command imports what lies in its working directory, beside the images."""
+"""Data never runs: no command imports what lies in its working directory, beside the images. Results are private."""
 
 from __future__ import annotations
 
@@ -80,6 +80,9 @@ def test_a_command_imports_nothing_from_its_working_directory(
     assert imported(mark) == []
     expected = 4 if "several" in name else 0
     assert done.returncode == expected, done.stderr
+    if "-o" in COMMANDS[name]:
+        out = folder / COMMANDS[name][COMMANDS[name].index("-o") + 1]
+        assert [path for path in (out, *out.rglob("*")) if path.stat().st_mode & 0o077] == [], "not private"
 
 
 def test_ray_s_workers_import_nothing_from_it(
@@ -103,6 +106,7 @@ def test_the_receiver_imports_nothing_from_it(
     process.send_signal(signal.SIGINT)
     process.communicate()
     assert imported(mark) == []
+    assert not (folder / "inbox").stat().st_mode & 0o077, "not private"
 
 
 def test_a_program_that_lies_elsewhere_may_use_the_library_there(

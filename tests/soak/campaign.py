@@ -131,7 +131,7 @@ def soak(folder: Path, *, kills: int, chance: float, seed: int, sending: Sending
     studies = len(os.listdir(folder / "source"))
 
     def total() -> int:
-        return sum(told.values()) + len(list((folder / "kills").glob("stage *")))
+        return told["workers"] + told["coordinator"] + len(list((folder / "kills").glob("stage *")))
 
     while True:
         over = total() >= kills
@@ -151,10 +151,14 @@ def soak(folder: Path, *, kills: int, chance: float, seed: int, sending: Sending
         if sending is not None and (over or sending.begun):
             sending.watch(run)
         code = run.process.wait()
-        if code > 0 and (over or code != ExitCode.USAGE):  # a run gives up where its workers die as they start
+        # a run gives up where its workers die as they start, or its source is gone; what it could not read is left
+        if code > 0 and (over or code not in (ExitCode.USAGE, ExitCode.SOME_FAILED)):
             raise RuntimeError((folder / "coordinator.log").read_text()[-2000:])
         if code == 0:
-            told["stages"] = len(list((folder / "kills").glob("stage *")))
+            marks = sorted(path.name for path in (folder / "kills").iterdir())
+            told["stages"] = sum(mark.startswith("stage ") for mark in marks)
+            told["hanging"] = sum(" hang " in mark for mark in marks)
+            told["io"] = sum(mark.startswith("io ") for mark in marks)
             return told if sending is None else {**told, "sending": sending.done}
 
 

@@ -71,7 +71,7 @@ def fail_in_every_way(connection: Any, settings: Settings) -> None:
 
     def volume(worker: Worker, task: Task) -> Volume:
         if chance.random() < float(os.environ[CHANCE]):
-            (place / f"stage io {os.getpid()} {time.monotonic_ns()}").touch()
+            (place / f"io {os.getpid()} {time.monotonic_ns()}").touch()
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return read(worker, task)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SPOOL = "spool"
 _STUDY, _SERIES, _NUMBER = "0020000D", "0020000E", "00201209"  # NumberOfSeriesRelatedInstances
 _NAME = 20
+SERIES_BYTES = 8_000_000_000  # at most, unless said otherwise
 _PAGE = 1000  # series asked for at once
 _MOST_SERIES = 1_000_000
 
@@ -79,9 +80,11 @@ def fetch(
         CommandError: the service cannot be asked, or the disk is full.
     """
     from pipelines.pacs.retrieve import Limits, RetrieveError, Retriever
+    from pipelines.pacs.web import Bounds
 
+    limits = limits or Limits(answer=Bounds(most_bytes=SERIES_BYTES, grace=timeout))
     spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-    retriever = Retriever(url, timeout=timeout, limits=limits or Limits(), free_gb=free_gb)
+    retriever = Retriever(url, timeout=timeout, limits=limits, free_gb=free_gb)
     known = fetched = 0
     reasons: Counter[str] = Counter()
     for found in _search(url, modalities, timeout=timeout):

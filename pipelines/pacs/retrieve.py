@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,14 +28,14 @@ class Limits:
     """Of one series.
 
     Args:
+        answer: of all objects together, as they come.
         object_bytes: of one object.
         objects: how many.
-        answer: of all together, as they come.
     """
 
+    answer: Bounds
     object_bytes: int = 512_000_000
     objects: int = 20_000
-    answer: Bounds = field(default_factory=lambda: Bounds(most_bytes=8_000_000_000))
 
 
 class RetrieveError(Exception):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipelines.pacs.commitment import PUSH_MODEL, CommitmentRules, Reference, Reports, ask, listening
 from pipelines.pacs.tls import Tls
@@ -29,6 +29,14 @@ class StoreNode(BaseModel):
     calling_title: str = Field(default="HEALTHYTWIN", min_length=1, max_length=16, description="ours")
     tls: Tls | None = Field(default=None, description="certificates; null: without TLS")
     commitment: CommitmentRules | None = Field(default=None, description="null: it is not asked for")
+
+    @model_validator(mode="after")
+    def _reports_are_secure(self) -> StoreNode:
+        called = self.commitment is not None and self.commitment.port is not None
+        if called and self.tls is not None and self.tls.certificate is None:
+            msg = "with tls, commitment.port needs tls.certificate and tls.key"
+            raise ValueError(msg)
+        return self
 
 
 class Answer(NamedTuple):

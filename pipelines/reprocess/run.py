@@ -213,6 +213,7 @@ def _fetch(record: ReprocessRecord, url: str, archive: Path, model: Model, site:
 def _work(record: ReprocessRecord, source: Path, model: Model, settings: Settings, crew: Crew) -> None:
     """Do what is to be done, and fill the record in."""
     site = settings.site
+    target = target_of(site.send) if site.send is not None else None  # a certificate that is missing is told first
     writable_folder(settings.archive)
     ledger = Ledger.of(settings.archive, site.ledger, wait=site.limits.lock_seconds)
     try:
@@ -233,11 +234,11 @@ def _work(record: ReprocessRecord, source: Path, model: Model, settings: Setting
                 looks = ""  # so that the next run looks again
             ledger.settle(plan.name, looks, plan.keys, plan.skipped)
             skipped = dict(plan.skipped)
-        if site.send is not None:
+        if site.send is not None and target is not None:
             counts, record.send_problem = deliver(
                 ledger,
                 store,
-                target_of(site.send),
+                target,
                 ledger.rows(State.DONE, source=plan.name),
                 give_up_after=site.send.give_up_after,
             )

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from archive import dicom_series
+from archive import FAMILY_NAME, dicom_series
 from pydicom import dcmread
 from pynetdicom import AE
 
@@ -97,6 +97,8 @@ def test_a_crowd_keeps_nobody_out(tmp_path: Path) -> None:
     print(f"{words}, at most {max(threads)} threads, {memory[0]:.0f} MiB at first and {max(memory):.0f} MiB at most")
     assert len(places(inbox)) == len(studies)
     assert {len(list(place.iterdir())) for place in places(inbox)} == {len(images)}
+    assert [path for path in (inbox, *inbox.rglob("*")) if path.stat().st_mode & 0o077] == []
+    assert FAMILY_NAME not in (tmp_path / "log").read_text()
     assert max(opened + served) < SERVED
     assert max(threads) < MOST_THREADS
     assert max(memory) - memory[0] < MOST_GROWTH_MIB

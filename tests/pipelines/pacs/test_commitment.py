@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from archive import dicom_series
+from pydantic import ValidationError
 from pydicom import Dataset, dcmread
 from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
 
 from pipelines.pacs.commitment import PUSH_MODEL, CommitmentRules, Reference
 from pipelines.pacs.targets import Answer, StoreNode, StoreTarget, UnreachableError
+from pipelines.pacs.tls import Tls
 
 INSTANCE = "1.2.840.10008.1.20.1.1"
 Reporter = Callable[[Any, Dataset], None]
@@ -170,3 +172,8 @@ def test_a_word_that_says_nothing_of_an_object(images: list[Any]) -> None:
     with running(Archive(half)) as port:
         answers = list(target(port).commit(references(images)).values())
     assert [answer.accepted for answer in answers] == [True, False, False]
+
+
+def test_reports_are_not_taken_in_clear_where_tls_is_wanted() -> None:
+    with pytest.raises(ValidationError, match=r"needs tls\.certificate"):
+        StoreNode(host="a", port=1, title="A", tls=Tls(), commitment=CommitmentRules(port=11113))

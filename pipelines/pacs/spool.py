@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import queue
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ SUCCESS, OUT_OF_RESOURCES, REFUSED, MISMATCH, NOT_UNDERSTOOD = 0x0000, 0xA700, 0
 _MOST_COMMAND = 2**16  # bytes; of a command, and of the data of what is no image
 _MOST_WAITING = 4  # messages sent without waiting for an answer, which was not negotiated
 _PATIENCE = 4  # times the size of an image, after which the sender is not listened to any more
+_LOOK = 0.05  # seconds
 _OFTEN = 2**23  # bytes between looks at the disk
 
 
@@ -140,6 +142,15 @@ class Arriving(DIMSEServiceProvider):
     def take(self, message: int) -> Spool | None:
         """The image of a message that is whole."""
         return self._whole.pop(message, None)
+
+    def get_msg(self, block: bool = False) -> Any:
+        """The next message; where there is none, the loop that asks a thousand times a second waits for a while."""
+        if block:
+            return super().get_msg(block)
+        try:
+            return self.msg_queue.get(timeout=_LOOK)
+        except queue.Empty:
+            return None, None
 
     def receive_primitive(self, primitive: Any) -> None:
         """Take one PDU's worth of messages, fragment by fragment."""

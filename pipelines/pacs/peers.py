@@ -12,7 +12,6 @@ from typing import Any
 _MOST_PDU = 2**20  # bytes; a request for an association has some kilobytes, and data comes in pieces that we bound
 _PEEKED = 2**15  # bytes of a request that must be there before it costs a thread of pynetdicom's
 _REQUEST = 0x01  # type of an A-ASSOCIATE-RQ PDU (PS3.8 section 9.3.2)
-_PAUSE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +33,8 @@ class Patience:
 
     pending: int = 32
     negotiating: int = 16
-    associations: int = 96
-    per_address: int = 64
+    associations: int = 64
+    per_address: int = 56
     request_seconds: float = 10
     wait_seconds: float = 3
     idle_seconds: float = 60
@@ -52,6 +51,7 @@ class Peer:
         number: of the connection.
         address: where it comes from.
         request: its socket.
+        remote: its address, as the socket says it.
         opened: when, by the monotonic clock.
         association: of pynetdicom, once it has asked for one.
         admitted: when it got its place; None: it has none.
@@ -65,6 +65,7 @@ class Peer:
     number: int
     address: str
     request: Any
+    remote: Any
     opened: float = field(default_factory=time.monotonic)
     association: Any = None
     admitted: float | None = None
@@ -125,7 +126,7 @@ class Peer:
 
 
 class PlainSocket(socket.socket):
-    """A socket whose bytes are counted."""
+    """A socket whose bytes are counted; it does not wait until its request is here."""
 
     peer: Peer | None = None
 
@@ -135,18 +136,14 @@ class PlainSocket(socket.socket):
             self.peer.count(len(data))
         return data
 
-    def await_request(self, seconds: float) -> None:
-        """Wait until a request for an association is here; raises OSError where something else comes, or nothing."""
-        until = time.monotonic() + seconds
-        self.settimeout(seconds)
-        while True:
+    def has_request(self) -> bool:
+        """Is a request for an association here? Raises OSError where something else is, or the other side has left."""
+        try:
             start = super().recv(_PEEKED, socket.MSG_PEEK)
-            length = _length(start)
-            if length is not None and len(start) >= min(length, _PEEKED):
-                return
-            if time.monotonic() > until:
-                raise TimeoutError
-            time.sleep(_PAUSE)
+        except BlockingIOError:
+            return False
+        length = _length(start)
+        return length is not None and len(start) >= min(length, _PEEKED)
 
 
 class SecureSocket(ssl.SSLSocket):
@@ -167,19 +164,20 @@ class SecureSocket(ssl.SSLSocket):
     def pending(self) -> int:
         return len(self.held) + super().pending()
 
-    def await_request(self, seconds: float) -> None:
-        """As of `PlainSocket`."""
-        self.settimeout(seconds)
-        self.do_handshake()
-        start = b""
-        while (length := _length(start, more=True)) is None or len(start) < length:
-            data = super().recv(4096)
-            if not data:
-                raise ConnectionResetError
-            start += data
-            if self.peer is not None:
-                self.peer.count(len(data))
-        self.held = start
+    def has_request(self) -> bool:
+        """As of `PlainSocket`; the handshake goes on meanwhile."""
+        try:
+            self.do_handshake()
+            while (length := _length(self.held, more=True)) is None or len(self.held) < length:
+                data = super().recv(4096)
+                if not data:
+                    raise ConnectionResetError
+                self.held += data
+                if self.peer is not None:
+                    self.peer.count(len(data))
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        return True
 
 
 def _length(start: bytes, *, more: bool = False) -> int | None:

@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import AE, evt
-from pynetdicom.transport import ThreadedAssociationServer
+from pynetdicom.transport import AssociationServer
 
 from pipelines.pacs.peers import Patience, Peer, PlainSocket, SecureSocket
 from pipelines.problems import CommandError
@@ -20,29 +20,29 @@ from pipelines.problems import CommandError
 if TYPE_CHECKING:
     import ssl
 
-_POLL = 0.2
+_POLL = 0.03  # seconds between looks at who has asked
+_PAUSE = 0.05
 _COLLECT = 30.0  # seconds between collections of what pynetdicom leaves
 _JOIN = 5.0
 
 
-class Server(ThreadedAssociationServer):
+class Server(AssociationServer):
     """pynetdicom's server, with a place for those alone that ask for an association.
 
-    A connection costs one waiting thread until its request is here whole; the oldest of the address that has most of
-    them gives way to a new one. Associations have a number of places, in all and for one address. Where they are taken,
-    the slowest of those that have delivered nothing gives way; where there is none, a newcomer waits and is then turned
-    away for now (PS3.8 section 9.3.4). What takes longer than `Patience` allows is closed.
+    A connection costs a socket until its request is here whole, and threads only then; the oldest of the address that
+    has most of them gives way to a new one. Associations have a number of places, in all and for one address. Where all
+    are taken, the slowest of those that have delivered nothing gives way; where there is none, a newcomer waits and is
+    then turned away for now (PS3.8 section 9.3.4). What takes longer than `Patience` allows is closed.
     """
 
     request_queue_size = 128
-    daemon_threads = True
     patience = Patience()
     on_end: Callable[[Peer], None] = staticmethod(lambda peer: None)
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.peers: dict[int, Peer] = {}
         self._lock = threading.Lock()
-        self._numbers, self._collected = count(), time.monotonic()
+        self._numbers, self._collected, self._looked = count(), time.monotonic(), 0.0
         self._negotiating: set[int] = set()
         super().__init__(*arguments, **options)
         self.contexts: list[Any] = _Contexts(self.contexts)
@@ -60,43 +60,44 @@ class Server(ThreadedAssociationServer):
     def get_request(self) -> tuple[Any, Any]:
         """Accept a connection; nothing is waited for here."""
         client, address = self.socket.accept()
+        client.setblocking(False)
         if self.ssl_context is None:
-            return PlainSocket(fileno=client.detach()), address
+            plain = PlainSocket(fileno=client.detach())
+            plain.setblocking(False)
+            return plain, address
         return self.ssl_context.wrap_socket(client, server_side=True, do_handshake_on_connect=False), address
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Give a connection a number; the oldest of those that crowd gives way."""
-        peer = Peer(number=next(self._numbers), address=client_address[0], request=request)
+        peer = Peer(number=next(self._numbers), address=client_address[0], request=request, remote=client_address)
         request.peer = peer
+        pending = [one for one in self.peers.values() if one.association is None]
+        if len(pending) >= self.patience.pending:
+            ((crowd, _),) = Counter(one.address for one in pending).most_common(1)
+            self._forget(next(one for one in pending if one.address == crowd))
         with self._lock:
-            pending = [one for one in self.peers.values() if one.association is None and not one.ended]
-            if len(pending) >= self.patience.pending:
-                ((crowd, _),) = Counter(one.address for one in pending).most_common(1)
-                next(one for one in pending if one.address == crowd).end()
             self.peers[peer.number] = peer
         return True
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Wait, in a thread of its own, for a request; then hand it to pynetdicom."""
-        peer: Peer = request.peer
-        try:
-            request.await_request(self.patience.request_seconds)
-            self._take_turn(peer)
-            request.settimeout(self.patience.idle_seconds)
-            self.finish_request(request, client_address)
-        except Exception:  # of a stranger, whose words are repeated nowhere
-            self.shutdown_request(request)
-            self._forget(peer)
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Its turn comes in `service_actions`."""
 
-    def _take_turn(self, peer: Peer) -> None:
-        while True:
-            with self._lock:
-                if len(self._negotiating) < self.patience.negotiating:
+    def _look(self) -> None:
+        """Hand those to pynetdicom whose request is here."""
+        for peer in [one for one in self.peers.values() if one.association is None]:
+            try:
+                if peer.request.has_request() and self._has_room():
                     self._negotiating.add(peer.number)
-                    return
-            if peer.ended:
-                raise ConnectionAbortedError
-            time.sleep(_POLL / 4)
+                    peer.request.settimeout(self.patience.idle_seconds)
+                    self.finish_request(peer.request, peer.remote)
+            except Exception:  # of a stranger, whose words are repeated nowhere
+                self._forget(peer)
+
+    def _has_room(self) -> bool:
+        """May threads begin? Those of what we have ended count until they are gone."""
+        begun = sum(one.association is not None for one in self.peers.values())
+        most = self.patience.associations + self.patience.negotiating
+        return len(self._negotiating) < self.patience.negotiating and begun < most
 
     def _opened(self, event: Any) -> None:
         association = event.assoc
@@ -115,7 +116,7 @@ class Server(ThreadedAssociationServer):
                     event.assoc.acse.send_reject(0x02, 0x03, 0x02)  # for now: local limit exceeded
                     event.assoc.kill()
                     break
-                time.sleep(_POLL / 4)
+                time.sleep(_PAUSE)
         with self._lock:
             self._negotiating.discard(peer.number)
 
@@ -135,10 +136,15 @@ class Server(ThreadedAssociationServer):
 
     def service_actions(self) -> None:
         """Called by the serving loop: close what has had its time, and forget what is over."""
+        if time.monotonic() - self._looked < _POLL:
+            return
+        self._looked = time.monotonic()
+        self._look()
         for peer in list(self.peers.values()):
-            if peer.is_over:
+            overdue = not peer.ended and peer.is_overdue(self.patience)
+            if peer.is_over or (overdue and peer.association is None):
                 self._forget(peer)
-            elif not peer.ended and peer.is_overdue(self.patience):
+            elif overdue:
                 peer.end()
         if time.monotonic() - self._collected > _COLLECT:
             gc.collect()

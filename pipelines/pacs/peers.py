@@ -31,7 +31,7 @@ class Patience:
         spared_seconds: of a new association, before it may lose its place to another one.
     """
 
-    pending: int = 32
+    pending: int = 400
     negotiating: int = 16
     associations: int = 64
     per_address: int = 56

@@ -59,7 +59,7 @@ def gather(source: Path) -> TrainingData:
         CommandError: fewer than three scans can be read.
     """
     from data_prep import take_fingerprint
-    from data_prep.cases.runs import SLICE_COUNT
+    from data_prep.cases.healthy_runs import SLICE_COUNT
 
     sections, notes = _sections(source)
     refused: list[CaseRecord] = []

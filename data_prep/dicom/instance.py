@@ -36,6 +36,7 @@ class Instance:
         sop_uid: SOPInstanceUID.
         sop_class: SOPClassUID.
         patient: a hash of PatientID, or of PatientName without one; compared, never shown.
+        patient_name: a hash of the letters of PatientName; "" without one.
         modality: such as MR.
         image_type: ImageType's values.
         shape: (Rows, Columns).
@@ -71,6 +72,7 @@ class Instance:
     sop_uid: str
     sop_class: str
     patient: str
+    patient_name: str
     modality: str
     image_type: tuple[str, ...]
     shape: tuple[int, int]

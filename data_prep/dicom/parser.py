@@ -64,6 +64,7 @@ _WANTED = list(TAGS.values())
 _NAMES = {tag: name for name, tag in TAGS.items()}
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_NO_LETTERS = {ord(mark): None for mark in "^=,. "}  # which one name has, and the same name elsewhere has not
 _MAX_UID = 64  # characters, PS3.5 section 9.1
 _INTEGER_PIXELS = 0x7FE00010
 
@@ -85,6 +86,10 @@ def read_instance(source: Source, *, budget: Budget = DEFAULT_BUDGET) -> Instanc
         _check_name(source)
         return None
     return _Parser(source, header, budget).parse()
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def valid_uid(uid: str) -> bool:
@@ -128,6 +133,7 @@ class _Parser:
             sop_uid=self.text("SOPInstanceUID"),
             sop_class=kind,
             patient=self.patient(),
+            patient_name=self.patient_name(),
             modality=self.text("Modality").upper(),
             image_type=self.image_type(),
             shape=shape,
@@ -236,8 +242,11 @@ class _Parser:
             )
 
     def patient(self) -> str:
-        identity = self.text("PatientID") or self.text("PatientName")
-        return hashlib.sha256(identity.encode()).hexdigest()[:16]
+        return _hash(self.text("PatientID") or self.text("PatientName"))
+
+    def patient_name(self) -> str:
+        letters = self.text("PatientName").casefold().translate(_NO_LETTERS)
+        return _hash(letters) if letters else ""
 
     def image_type(self) -> tuple[str, ...]:
         return tuple(part.strip().upper() for part in self.text("ImageType").split("\\"))

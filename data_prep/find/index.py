@@ -105,8 +105,9 @@ class ScanIndex:
         return list(self._rows("series = ? AND kind = ? ORDER BY key", series, Kind.NO_IMAGE.value))
 
     def patients(self, series: str, folder: bytes | None) -> int:
-        """How many patients the images of a scope name."""
-        return self._count("DISTINCT patient", series, folder)
+        """How many patients the images of a scope name, by identifier or by name where all that have one differ."""
+        identifiers = self._count("DISTINCT substr(patient, 1, 16)", series, folder)
+        return max(identifiers, self._count("DISTINCT nullif(substr(patient, 18), '')", series, folder))
 
     def files(self, series: str, folder: bytes | None = None) -> int:
         """How many files a scope has."""

@@ -51,7 +51,7 @@ class Row(NamedTuple):
         part: `Instance.moment` and image type as text.
         look: what `why_stray` goes by, as text; equal for images that it judges alike.
         sop: SOPInstanceUID.
-        patient: `Instance.patient`.
+        patient: `Instance.patient` and, after a slash, `Instance.patient_name`.
         fault: 1 where the image has one.
         content: a packed `Instance`, the modality of a `NoImage`, or code and reason of an error.
     """
@@ -162,7 +162,7 @@ def _row(source: Source | InputError | Passed, named: frozenset[Path]) -> Row | 
         part="\\".join((*found.moment, *found.image_type)),
         look=look(found),
         sop=found.sop_uid,
-        patient=found.patient,
+        patient=f"{found.patient}/{found.patient_name}",
         fault=int(found.fault is not None),
         content=found.pack(),
     )

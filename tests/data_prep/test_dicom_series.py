@@ -132,6 +132,7 @@ BAD = {
     "two volumes one over the other": (fold, "MULTI_VOLUME"),
     "an image twice, with two contents": (put(6, SOPInstanceUID="1.2.3.4", also=5), "DUPLICATE_CONFLICT"),
     "two patients": (put(6, PatientID="OTHER"), "MIXED_PATIENTS"),
+    "two names of one identifier": (later(6, PatientName="OTHER^NAME"), "MIXED_PATIENTS"),
     "position is no number": (unplaced, "NO_GEOMETRY"),
     "directions not at right angles": (skew, "NO_GEOMETRY"),
     "grey scale turned round in one slice": (put(3, PhotometricInterpretation="MONOCHROME1"), "MIXED_GRID"),
@@ -186,6 +187,12 @@ def test_inverted_grey_scale_is_turned_round_once(tmp_path):
 
     array, affine = write_series(tmp_path, change=change)
     assert_same_world(read_volume(tmp_path), 4095 - array.astype(int), affine)
+
+
+@pytest.mark.parametrize("name", ["Test^Series^^", "", "TEST SERIES"])
+def test_one_name_in_several_spellings_is_one_patient(tmp_path, name):
+    array, affine = write_series(tmp_path, change=put(3, PatientName=name))
+    assert_same_world(read_volume(tmp_path), array, affine)
 
 
 def test_signed_pixels(tmp_path):

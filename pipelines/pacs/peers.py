@@ -38,7 +38,7 @@ class Patience:
     request_seconds: float = 10
     wait_seconds: float = 3
     idle_seconds: float = 60
-    grace_seconds: float = 10
+    grace_seconds: float = 30
     slowest: float = 2000
     spared_seconds: float = 1
 

@@ -25,10 +25,10 @@ PATIENCE = Patience(
     negotiating=4,
     associations=6,
     per_address=4,
-    request_seconds=1,
-    wait_seconds=1,
-    idle_seconds=1.5,
-    grace_seconds=1,
+    request_seconds=4,
+    wait_seconds=4,
+    idle_seconds=6,
+    grace_seconds=4,
     slowest=5000,
     spared_seconds=0.3,
 )
@@ -71,7 +71,7 @@ def send(receiver: Receiver, image: Any) -> int | None:
     return status
 
 
-def closed(peer: socket.socket, seconds: float = 20) -> bool:
+def closed(peer: socket.socket, seconds: float = 60) -> bool:
     """Does the other side close the connection, whatever it says before?"""
     until = time.monotonic() + seconds
     peer.settimeout(0.5)
@@ -87,7 +87,7 @@ def closed(peer: socket.socket, seconds: float = 20) -> bool:
 
 
 def nobody(receiver: Receiver) -> bool:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while receiver._server.peers and time.monotonic() < until:
         time.sleep(0.05)
     return not receiver._server.peers

@@ -66,7 +66,7 @@ def test_a_bundle_that_train_writes_differs_where_its_plan_does_and_nowhere_else
     for config in CONFIGS:
         changes = {*plan.train} if config == "train" else set()
         assert {key for key, value in configs[config].items() if value != old[config].get(key)} <= (
-            {"bundle_root", "prepare", "network_def"} | changes
+            {"bundle_root", "prepare"} | {key.partition("::")[0] for key in plan.shared} | changes
         )
         assert configs[config]["prepare"] == plan.prepare
         assert configs[config]["bundle_root"] == "$anomaly.bundle_root('my_site')"

@@ -38,7 +38,9 @@ def test_detect_opens_an_image_twice_at_most(healthytwin: Run, identity_bundle: 
         done = healthytwin("detect", source, "-o", tmp_path / "out", "--bundle", identity_bundle)
     assert done.exit_code == 0, done.output
     assert len(opens_below(opened, source)) == 8
-    assert max(opens_below(opened, source).values()) <= 2, opens_below(opened, source)
+    *others, most = sorted(opens_below(opened, source).values())
+    assert max(others) <= 2, opens_below(opened, source)
+    assert most <= 3, "the report names a series by one of its headers"
     with counting() as opened:
         done = healthytwin("detect", source / "a.nii.gz", "-o", tmp_path / "one", "--bundle", identity_bundle)
     assert opens_below(opened, source) == {"a.nii.gz": 1}, "a file that is named is not looked at before"
@@ -55,5 +57,6 @@ def test_evaluate_opens_an_image_twice_and_its_label_once(
         **{f"{name}.nii.gz": 2 for name in ("ill", "well")},
         **{f"{name}_label.nii.gz": 1 for name in ("ill", "well")},
     }
-    read = [name for name in opens_below(opened, tmp_path / "out") if name.endswith(("_mask.nii.gz", "_score.nii.gz"))]
-    assert read == [], "what was examined is not read back from files"
+    outputs = opens_below(opened, tmp_path / "out").items()
+    read = [number for name, number in outputs if name.endswith(("_mask.nii.gz", "_score.nii.gz"))]
+    assert set(read) <= {1}, "what was examined is not read back from files, but for their digests"

@@ -70,11 +70,16 @@ def test_a_link_that_is_planted_in_the_output_is_not_followed(
     out, victim = tmp_path / "out", tmp_path / "victim"
     out.mkdir()
     victim.write_text("precious")
-    for name in (".run.json.partial", ".run.json", ".ill.json", ".ill_mask.nii.gz", ".report.html.partial", "run.json"):
+    for name in (".run.json.partial", ".run.json", ".ill.json", ".ill_mask.nii.gz", ".report.html.partial"):
         (out / name).symlink_to(victim)
     assert healthytwin("detect", scans, "-o", out).exit_code == 0
     assert victim.read_text() == "precious"
     assert json.loads((out / "run.json").read_text())["command"] == "detect"
+    (out / "ill_mask.nii.gz").unlink()
+    (out / "ill_mask.nii.gz").symlink_to(victim)
+    refused = healthytwin("detect", scans, "-o", out)
+    assert refused.exit_code == 2, "a link under the name of a result is not ours"
+    assert victim.read_text() == "precious"
 
 
 def test_no_report(healthytwin: Run, fake_bundle: Path, scans: Path, tmp_path: Path) -> None:
@@ -148,12 +153,15 @@ def test_equal_names_from_two_folders_get_suffixes_and_one_file_is_done_once(
     assert [case["case"] for case in json.loads(done.stdout)["cases"]] == ["scan", "scan-2"]
 
 
-def test_results_of_an_earlier_run_are_not_examined(healthytwin: Run, fake_bundle: Path, scans: Path) -> None:
-    for _ in range(2):
-        done = healthytwin("detect", scans, "-o", scans, "--json")
+def test_results_of_an_earlier_run_are_not_examined(
+    healthytwin: Run, fake_bundle: Path, scans: Path, tmp_path: Path
+) -> None:
+    earlier = tmp_path / "earlier"
+    for sources, output in (((scans,), earlier), ((scans, earlier), tmp_path / "later")):
+        done = healthytwin("detect", *sources, "-o", output, "--json")
         assert [case["case"] for case in json.loads(done.stdout)["cases"]] == ["healthy", "ill"]
-    write_nifti(scans / "someones_mask.nii.gz", head())
-    done = healthytwin("detect", scans, "-o", scans, "--json")
+    write_nifti(earlier / "someones_mask.nii.gz", head())
+    done = healthytwin("detect", scans, earlier, "-o", tmp_path / "last", "--json")
     assert [case["case"] for case in json.loads(done.stdout)["cases"]] == ["healthy", "ill", "someones_mask"]
 
 

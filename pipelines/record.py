@@ -61,15 +61,20 @@ class CaseRecord(_Record):
     @classmethod
     def failed(cls, case: str, source: str, *, code: str, reason: str, seconds: float = 0.0) -> CaseRecord:
         """A case that could not be done; the reason names files without their folders."""
-        public = without_folders(reason, source)
         own = own_name(source, case)
+        public = _public(reason, source, own)
         return cls(case=case, source=own, status="failed", code=code, reason=public, seconds=seconds)
 
     @classmethod
     def skipped(cls, case: str, source: str, *, code: str, reason: str) -> CaseRecord:
         """What was found and is not for this bundle: a localizer, a report, another modality."""
-        public = without_folders(reason, source)
-        return cls(case=case, source=own_name(source, case), status="skipped", code=code, reason=public)
+        own = own_name(source, case)
+        return cls(case=case, source=own, status="skipped", code=code, reason=_public(reason, source, own))
+
+
+def _public(reason: str, source: str, own: str) -> str:
+    """A reason that names its source as outputs do, and no folder."""
+    return without_folders(reason.replace(source, own) if source.strip("./") else reason, source)
 
 
 def own_name(source: str, case: str) -> str:

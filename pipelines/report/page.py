@@ -8,6 +8,7 @@ import io
 from typing import Any
 
 _LARGE = 250_000  # bytes of a picture
+_WEBP = 16_383  # pixels of a side; the format knows no more
 
 
 def render(template: str, **values: Any) -> str:
@@ -24,12 +25,13 @@ def render(template: str, **values: Any) -> str:
 
 def _inline(png: bytes) -> str:
     """A picture's address; a large one as WebP, in which no difference is seen and which is a quarter of the size."""
-    if len(png) <= _LARGE:
-        return f"data:image/png;base64,{_base64(png)}"
     from PIL import Image
 
+    picture = Image.open(io.BytesIO(png))
+    if len(png) <= _LARGE or max(picture.size) > _WEBP:
+        return f"data:image/png;base64,{_base64(png)}"
     small = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").save(small, format="webp", quality=88)
+    picture.convert("RGB").save(small, format="webp", quality=88)
     return f"data:image/webp;base64,{_base64(small.getvalue())}"
 
 

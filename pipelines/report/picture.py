@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 Array = np.ndarray
 FOUND, TRUE = "#ffb000", "#35c8ff"  # told apart by colour-blind eyes, and one is dashed
 _PAPER, _INK, _HALO = "#0c0d0f", "#d8dce2", "#000000"  # an outline has a dark halo: it stands out on white, too
-_TILE = 240  # pixels wide at the least; a slice never has fewer than its own matrix
+_TILE = 240  # pixels of a slice's longer side at the least; a slice has no fewer than its own matrix
 _LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 30, 60, 28, 6, 6  # pixels, of a tile that is 240 wide
 _DPI = 100
+_MOST = 8000  # pixels of a picture's longer side
 _NUMBERED = 9  # regions that carry their number
 
 
@@ -79,9 +80,13 @@ def _canvas(height: int, width: int, tiles: int, view: View, exam: Examination) 
     from matplotlib.figure import Figure
 
     count = 3 if exam.twin is not None else 2
-    each = width * max(1, -(-_TILE // width))
-    zoom = each / _TILE
-    wide, tall = tiles * each, max(1, round(each * height * view.aspect / width))
+    longest = max(width, height * view.aspect)  # of a slice, in its columns
+    each = width * max(1.0, _TILE / longest)
+    zoom = max(1.0, longest / _TILE)
+    tall = max(1, round(each * height * view.aspect / width))
+    shrink = min(1.0, _MOST / max(tiles * each, count * tall))
+    each, tall, zoom = each * shrink, max(1, round(tall * shrink)), zoom * shrink
+    wide = tiles * each
     left, right, top, bottom, gap = (zoom * edge for edge in (_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP))
     size = (left + wide + right, top + count * tall + (count - 1) * gap + bottom)
     figure = Figure(figsize=(size[0] / _DPI, size[1] / _DPI), dpi=_DPI, facecolor=_PAPER)

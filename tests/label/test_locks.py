@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
+pytest.importorskip("monailabel", reason="MONAI Label has an environment of its own: make label-test")
+
 from pipelines.label.store import StudyFolder
 
 ELSEWHERE = ["../x", "../../x", "/tmp/x", "a/../../x", "..\\x", "a\nb"]

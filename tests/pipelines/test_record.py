@@ -63,9 +63,10 @@ def test_no_reason_of_an_evaluation_holds_a_folder(
 ) -> None:
     write_nifti(cohort / "label.nii.gz", np.zeros((40, 48, 10), np.float32))
     names = ("broken.nii.gz", "gone.nii.gz", "scan0.nii.gz")
-    entries = [{"image": f"{CANARY}/{name}", "label": f"{CANARY}/label.nii.gz"} for name in names]
-    (tmp_path / "dataset.json").write_text(json.dumps({"test": entries}))
-    done = healthytwin("evaluate", tmp_path, "-o", tmp_path / "out", "--bundle", identity_bundle, "--json")
+    entries = [{"image": f"{cohort / name}", "label": f"{cohort / 'label.nii.gz'}"} for name in names]
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list" / "dataset.json").write_text(json.dumps({"test": entries}))
+    done = healthytwin("evaluate", tmp_path / "list", "-o", tmp_path / "out", "--bundle", identity_bundle, "--json")
     found = reasons(json.loads(done.stdout)) + reasons(json.loads((tmp_path / "out" / "metrics.json").read_text()))
     assert len(found) >= 4, done.stderr
     assert [reason for reason in found if CANARY in reason] == []

@@ -41,7 +41,7 @@ def meaning(code: str) -> str:
     """What a reason code means.
 
     >>> meaning("MISSING_SLICES")
-    'slices are missing within the volume'
+    'slices of the volume, or files of the image, are missing'
     >>> meaning("KeyError")
     'an unexpected error of this type'
     """

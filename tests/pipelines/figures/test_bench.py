@@ -52,7 +52,7 @@ def test_the_peak_of_memory_sees_what_was_used() -> None:
 def test_voxels_are_counted_part_by_part_and_agree_with_scikit_learn(tmp_path: Path) -> None:
     """In a process of its own, whose memory nothing else has grown; at once, the voxels would take 100 MiB."""
     program = (
-        "from pathlib import Path; from pipelines import bench_voxels as bench; "
+        "from pathlib import Path; from pipelines.figures import voxels as bench; "
         "bench.PART, bench.COMPARED = 100_000, 1_000_000; "
         f"bench.bench_voxels(20_000_000, Path({str(tmp_path / 'voxels.json')!r}), debug=True)"
     )

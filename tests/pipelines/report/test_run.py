@@ -141,6 +141,16 @@ def test_pictures_have_square_millimetres() -> None:
         assert height / width == pytest.approx(ratio, rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("shape", "spacing"), [((300, 4, 5), (1, 1, 5)), ((4, 300, 5), (1, 1, 5)), ((64, 64, 3), (9.0, 0.3, 40))]
+)
+def test_a_narrow_image_makes_no_endless_picture(shape: tuple[int, int, int], spacing: tuple[float, ...]) -> None:
+    array = np.random.default_rng(0).normal(100, 20, shape).astype(np.float32)
+    volume = Volume(array=array, affine=np.diag([*spacing, 1.0]))
+    drawn = Image.open(io.BytesIO(draw(volume, BrightIsAbnormal().examine(volume))))
+    assert 150 < max(drawn.size) <= 9000
+
+
 def test_a_flat_image_can_be_drawn() -> None:
     flat = Volume(array=np.full((8, 8, 3), 7.0, np.float32), affine=np.eye(4))
     assert draw(flat, BrightIsAbnormal().examine(flat)).startswith(b"\x89PNG")

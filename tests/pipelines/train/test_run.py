@@ -20,7 +20,7 @@ from anomaly import load_detector
 from data_prep import list_cases, list_runs, read_volume
 from pipelines.bundles import shipped_bundle
 from pipelines.cli.app import app
-from pipelines.cohort.healthy import divide, gather, write_datalist
+from pipelines.cohort.healthy import divide, gather
 from pipelines.train import run as training
 from pipelines.train.configs import _changed
 
@@ -164,7 +164,9 @@ def test_a_bundle_is_not_written_over(trained, scans):
 
 @pytest.mark.parametrize("option", ["--families", "--held-out-families"])
 def test_an_unknown_family_is_named_before_a_scan_is_read(tmp_path, option):
-    done = CliRunner().invoke(app, ["train", str(tmp_path), "-o", str(tmp_path / "b"), option, "shift,gremlins", *TINY])
+    done = CliRunner().invoke(
+        app, ["train", str(tmp_path / "scans"), "-o", str(tmp_path / "b"), option, "shift,gremlins", *TINY]
+    )
     assert done.exit_code == 2
     assert "gremlins" in done.stderr
     assert not (tmp_path / "b").exists()
@@ -187,8 +189,9 @@ def test_the_checkpoint_is_not_chosen_on_what_is_trained_on(scans, tmp_path):
 
 def test_two_scans_are_too_few(tmp_path, scans):
     for name in ("scan0.nii.gz", "scan1.nii.gz"):
-        (tmp_path / name).write_bytes((scans / name).read_bytes())
-    done = CliRunner().invoke(app, ["train", str(tmp_path), "-o", str(tmp_path / "bundle"), *TINY])
+        (tmp_path / "two").mkdir(exist_ok=True)
+        (tmp_path / "two" / name).write_bytes((scans / name).read_bytes())
+    done = CliRunner().invoke(app, ["train", str(tmp_path / "two"), "-o", str(tmp_path / "bundle"), *TINY])
     assert done.exit_code == 2
     assert "at least 3 are needed" in done.stderr
 
@@ -242,7 +245,7 @@ def test_a_folder_says_whose_its_scans_are(tmp_path, kind):
     training, validation = ({case.patient for case in cases} for cases in data.sections.values())
     assert not training & validation
     assert len(training | validation) == 3
-    write_datalist(data, tmp_path / "dataset.json")
+    data.datalist(tmp_path).write()
     items = [item for section in ("training", "validation") for item in list_runs(tmp_path, section)]
     assert len({item["patient"] for item in items}) == 3
     assert "P0" not in (tmp_path / "dataset.json").read_text(), "PatientID is never written"

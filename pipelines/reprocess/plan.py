@@ -119,8 +119,16 @@ class Plan:
         """Every task, once for every content; `skipped`, `keys` and `unread` are complete at the end.
 
         Raises:
-            CommandError: the source is not there any more, or its datalist is broken.
+            CommandError: the source is not there any more, cannot be looked through, or its datalist is broken.
         """
+        try:
+            yield from self._tasks()
+        except OSError as error:  # a file went while it was looked at
+            self.check_source()
+            msg = f"the source cannot be looked through: {error.strerror or type(error).__name__}"
+            raise CommandError(msg) from error
+
+    def _tasks(self) -> Iterator[Task]:
         from data_prep.find.passed import PassedOver
         from pipelines.detect.cases import gather_cases
 

@@ -101,6 +101,25 @@ def test_planning_over_a_source_that_went_away_ends_it(bench: Bench, source: Pat
         plan.check_source()
 
 
+def test_a_source_that_goes_while_it_is_looked_through_ends_the_run(
+    bench: Bench, source: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = bench.plan(source)
+    plan = Plan(source, model=plan.model, site=bench.site, hashes=FileHashes(ledger), root=Root.of(source))
+
+    def gather(*_: Any, **__: Any) -> None:
+        if source.exists() and plan.root is not None:
+            gone(source)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "IM0006.dcm")
+
+    monkeypatch.setattr("pipelines.detect.cases.gather_cases", gather)
+    with pytest.raises(CommandError, match="the source cannot be read any more"):
+        list(plan.tasks())
+    plan.root = None
+    with pytest.raises(CommandError, match="cannot be looked through: No such file"):
+        list(plan.tasks())
+
+
 def test_planning_enters_no_case_whose_disk_fails(bench: Bench, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = bench.plan(source)
 

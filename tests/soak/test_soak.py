@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.reprocess.crew.worker import STAGES
-from tests.soak.campaign import Coordinator, cases, lay_out, soak
+from tests.soak.campaign import Coordinator, cases, lay_out
 from tests.soak.invariants import count
 
 STUDIES = 12
@@ -35,12 +35,3 @@ def test_kills_lose_nothing_and_double_nothing(folder: Path) -> None:
     assert {name: found[name] for name in CLEAN} == CLEAN
     assert found["done"] == STUDIES
     assert found["attempts"] >= STUDIES + len(STAGES) - 2  # "published" and "committed" may leave a result behind
-
-
-def test_faults_of_every_kind_lose_nothing_and_double_nothing(folder: Path) -> None:
-    """Kills, workers that hang, I/O errors and a source that vanishes, as `make soak` has them; it ends by itself."""
-    told = soak(folder, kills=4, chance=0.08, seed=1)
-    assert told["workers"] + told["coordinator"] + told["stages"] >= 4
-    found = asdict(count(folder / "archive", STUDIES))
-    assert {name: found[name] for name in CLEAN} == CLEAN
-    assert found["done"] == STUDIES

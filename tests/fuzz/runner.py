@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import shutil
 import subprocess
@@ -89,7 +90,10 @@ class Runner:
         """A child that has everything imported: its first answer is waited for."""
         command = [sys.executable, "-m", "tests.fuzz.child"]
         root = Path(__file__).resolve().parent.parent.parent
-        self._child = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        found = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))}
+        self._child = subprocess.Popen(
+            command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=found
+        )
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         empty = self.folder / "empty"

@@ -63,7 +63,11 @@ def layout_of(content: Content, block: bytes, data: Source) -> Layout:
         raise not_nifti(content, str(error)) from error
     check_voxels(source, dtype, shape)
     _check_placed(source, header, raw)
-    affine = in_mm(source, np.array(header.get_best_affine(), np.float64), [_unit(source, header)] * 3)
+    try:
+        best = np.array(header.get_best_affine(), np.float64)
+    except ValueError as error:  # of numbers that no rotation has
+        raise InputError(str(source), "NO_GEOMETRY", f"the qform of {source.name} is no rotation") from error
+    affine = in_mm(source, best, [_unit(source, header)] * 3)
     return Layout(dtype=dtype, shape=shape, affine=affine, data=data, offset=offset, slope=slope, intercept=intercept)
 
 

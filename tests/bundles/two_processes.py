@@ -17,7 +17,7 @@ def main(bundle: Path, cohort: Path, output: Path) -> None:
         bundle_root=str(bundle),
         dataset_dir=str(cohort),
         output_dir=str(output),
-        epochs=3,
+        epochs=8,
         steps=1,
         batch_size=2,
         slab=[32, 32, 4],

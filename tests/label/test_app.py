@@ -97,7 +97,7 @@ def test_the_options_move_the_mask_and_not_the_score(client, tmp_path):
 
 def test_another_threshold_needs_no_network(client, served, monkeypatch):
     infer(client, "ill")
-    monkeypatch.setattr(type(served.examiner.detector), "_infer", None)
+    monkeypatch.setattr("anomaly.detector.examine_prepared", None)
     infer(client, "ill", threshold=0.3)
     with pytest.raises(TypeError):
         infer(client, "first")

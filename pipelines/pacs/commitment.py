@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PUSH_MODEL = "1.2.840.10008.1.20.1"
 _INSTANCE = "1.2.840.10008.1.20.1.1"  # well-known
 _REQUEST = 1  # action type
+_ANSWER = 2.0  # seconds until a report is answered
 _UNKNOWN_TRANSACTION = 0x0110  # processing failure
 
 
@@ -62,7 +63,7 @@ class Reports:
         from pydicom.uid import generate_uid
 
         self.transaction = str(generate_uid())  # random: who does not know it can report nothing
-        self._came = threading.Event()
+        self._came, self._answered = threading.Event(), threading.Event()
         self._report: Report | None = None
 
     def handle(self, event: Any) -> tuple[int, None]:
@@ -82,11 +83,17 @@ class Reports:
         self._came.set()
         return 0x0000, None
 
+    def sent(self, event: Any) -> None:
+        """A PDU has been sent; after a report it is the answer, and the association may end."""
+        if self._came.is_set():
+            self._answered.set()
+
     def wait(self, seconds: float, *, alive: Callable[[], bool]) -> Report | None:
         """The report; None where none comes in time, or can come any more."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and alive():
             if self._came.wait(0.1):
+                self._answered.wait(_ANSWER)
                 break
         return self._report
 
@@ -109,7 +116,7 @@ def listening(rules: CommitmentRules, reports: Reports, *, title: str, archive: 
         entity,
         (rules.host, rules.port),
         context=tls.listener() if tls is not None and tls.certificate is not None else None,
-        handlers=[(evt.EVT_N_EVENT_REPORT, reports.handle)],
+        handlers=[(evt.EVT_N_EVENT_REPORT, reports.handle), (evt.EVT_PDU_SENT, reports.sent)],
     )
     try:
         yield

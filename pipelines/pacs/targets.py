@@ -167,7 +167,7 @@ class StoreTarget:
         from pynetdicom import evt
 
         rules, node, reports = self.node.commitment or CommitmentRules(), self.node, Reports()
-        heard = [(evt.EVT_N_EVENT_REPORT, reports.handle)]
+        heard = [(evt.EVT_N_EVENT_REPORT, reports.handle), (evt.EVT_PDU_SENT, reports.sent)]
         with (
             listening(rules, reports, title=node.calling_title, archive=node.title, tls=node.tls),
             self._association([PUSH_MODEL], handlers=heard, seconds=rules.seconds) as association,
@@ -223,12 +223,19 @@ class StoreTarget:
                     return
                 msg = "association rejected" if association.is_rejected else "no association"
                 raise UnreachableError(msg)
+            keep_answers(association)
             try:
                 yield association
             finally:
                 association.release()
         finally:
             most.cancel()
+
+
+def keep_answers(association: Any) -> None:
+    """Leave answers to who waits for them: pynetdicom 3.0.4's own loop takes one away in some thousands, by a race."""
+    ask = association.dimse.get_msg
+    association.dimse.get_msg = lambda block=False: ask(block=True) if block else (None, None)
 
 
 _NOT_TAKEN = Answer(False, "the archive does not take objects of this class")

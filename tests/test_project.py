@@ -215,7 +215,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.exists(), f"{page.name}: {link}"
         if anchor:
             headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
-            assert anchor in [heading.lower().replace(" ", "-") for heading in headings], f"{page.name}: {link}"
+            assert anchor in [_anchor(heading) for heading in headings], f"{page.name}: {link}"
+
+
+def _anchor(heading: str) -> str:
+    """As Python-Markdown's `toc` makes it: letters, digits, `_` and `-`, a hyphen for space."""
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower())
 
 
 def test_every_option_of_every_command_is_in_the_reference() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 _counters: list[Counter[str]] = []
-_asked: list[str] = []  # the path of the last `open`, whose opener may call `os.open` next: that is the same open
+_last = threading.local()  # `.path`: of this thread's last `open`, whose opener may call `os.open` next: the same open
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if event != "open" or not _counters or not isinstance(arguments[0], str | bytes | os.PathLike):
         return
     path, by_opener = os.path.realpath(os.fsdecode(arguments[0])), arguments[1] is None
-    if not (by_opener and _asked == [path]):
+    if not (by_opener and getattr(_last, "path", None) == path):
         for counter in _counters:
             counter[path] += 1
-    _asked[:] = [] if by_opener else [path]
+    _last.path = None if by_opener else path
 
 
 sys.addaudithook(_hook)

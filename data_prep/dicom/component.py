@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 MAGNITUDE, PHASE, REAL, IMAGINARY, MIXED = "M", "P", "R", "I", "MIXED"
 FLAGS = {PHASE: "phase", REAL: "real_part", IMAGINARY: "imaginary_part"}  # of an accepted volume that is no magnitude
@@ -17,7 +17,8 @@ _WORDS = {
 }
 
 
-def component(stated: str, image_type: Sequence[str]) -> str:
+@lru_cache(maxsize=64)
+def component(stated: str, image_type: tuple[str, ...]) -> str:
     """M, P, R, I or MIXED; "" where nothing says it.
 
     Args:

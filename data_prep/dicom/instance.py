@@ -143,6 +143,8 @@ class NoImage:
 
 def plain(text: str) -> str:
     """One spelling for one number: `2.460` and `2.46` are one echo time."""
+    if not text:
+        return ""
     try:
         return f"{float(text):.6g}"
     except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from functools import lru_cache
 from typing import Any
 
 from data_prep.budget import DEFAULT_BUDGET, Budget
@@ -88,6 +89,18 @@ def read_instance(source: Source, *, budget: Budget = DEFAULT_BUDGET) -> Instanc
     return _Parser(source, header, budget).parse()
 
 
+@lru_cache(maxsize=64)
+def _hash_of_letters(name: str) -> str:
+    letters = name.casefold().translate(_NO_LETTERS)
+    return _hash(letters) if letters else ""
+
+
+@lru_cache(maxsize=64)
+def _upper_values(text: str) -> tuple[str, ...]:
+    return tuple(part.strip().upper() for part in text.split("\\"))
+
+
+@lru_cache(maxsize=64)
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -245,11 +258,10 @@ class _Parser:
         return _hash(self.text("PatientID") or self.text("PatientName"))
 
     def patient_name(self) -> str:
-        letters = self.text("PatientName").casefold().translate(_NO_LETTERS)
-        return _hash(letters) if letters else ""
+        return _hash_of_letters(self.text("PatientName"))
 
     def image_type(self) -> tuple[str, ...]:
-        return tuple(part.strip().upper() for part in self.text("ImageType").split("\\"))
+        return _upper_values(self.text("ImageType"))
 
     def moment(self) -> tuple[str, ...]:
         modality = self.text("Modality").upper()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from multiprocessing.connection import wait
 
 from pipelines.outputs.origin import Origin
@@ -97,7 +98,7 @@ class Batch:
         """Take planned tasks into the ledger, as many as workers may soon ask for."""
         while not self.halt and len(self.waiting) < 2 * self.count and (task := planned.take()) is not None:
             state = self.ledger.enter(task.job, code=task.code, reason=task.reason)
-            self.ledger.note_origin(task.job.key, lambda task=task: _origin(task))  # type: ignore[misc]
+            self.ledger.note_origin(task.job.key, partial(_origin, task))
             if state is State.DONE and not task.code and task.job.key in self.again:
                 self.again.discard(task.job.key)
                 state = self.ledger.reopen(task.job.key)

@@ -46,10 +46,10 @@ def faults_of(path: Path) -> list[str]:
     return [line for line in (told.stdout + told.stderr).splitlines() if line.startswith("Error")]
 
 
-def world(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Positions of a mask's voxels, in order."""
-    places = np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
-    return places[np.lexsort(places.round(2).T)]
+def read_with_dcmqi(path: Path, program: str, *arguments: object) -> None:
+    """dcmqi (`pip install dcmqi`) opens a DICOM object; where it is not on the PATH, nothing is tried."""
+    if shutil.which(program) is not None:
+        subprocess.run([program, "--inputDICOM", str(path), *map(str, arguments)], capture_output=True, check=True)
 
 
 def check(folder: Path, outputs: dict[str, str], series: Any) -> None:
@@ -63,6 +63,7 @@ def check(folder: Path, outputs: dict[str, str], series: Any) -> None:
     assert mask.array.any() == bool(finding["lesions"]) == ("seg" in outputs)
     report = hd.sr.srread(folder / outputs["sr"])
     assert faults_of(folder / outputs["sr"]) == []
+    read_with_dcmqi(folder / outputs["sr"], "tid1500reader", "--outputMetadata", folder / "read.json")
     groups = report.content.get_volumetric_roi_measurement_groups()
     assert len(groups) == len(finding["lesions"])
     if "seg" in outputs:
@@ -72,6 +73,9 @@ def check(folder: Path, outputs: dict[str, str], series: Any) -> None:
 def check_segments(path: Path, series: Any, mask: np.ndarray, groups: list[Any], lesions: list[dict]) -> None:
     """A segment for each lesion, which the report's group of that lesion refers to."""
     assert faults_of(path) == []
+    read_with_dcmqi(
+        path, "segimage2itkimage", "--outputDirectory", path.parent, "--outputType", "nrrd", "--prefix", "q"
+    )
     seg = hd.seg.segread(path)
     uids = {instance.sop_uid for instance in series.stack.instances}
     assert {item.ReferencedSOPInstanceUID for item in seg.SourceImageSequence} == uids

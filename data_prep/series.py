@@ -28,11 +28,13 @@ class Series:
         code: the reason code, one of `data_prep.verdict.CODES`; "" where it is accepted.
         reason: one sentence that names the file; "" where it is accepted.
         uid: SeriesInstanceUID.
+        study_uid: StudyInstanceUID; "" where there is none.
+        sequence: known words for what was scanned, see `data_prep.dicom.sequence`; never free text.
         modality: such as MR; "" where not known.
         files: how many belong to it.
         sources: those files; empty where they are too many to list.
         shape: voxels along each axis, as far as it is known.
-        spacing: millimetres between voxels along each axis.
+        spacing: millimetres between voxels along each axis, as far as it is known.
         flags: what is unusual about an accepted one: `orientation_assumed`, or those of `Stack`.
         stack: the sorted slices of an accepted DICOM volume.
     """
@@ -43,6 +45,8 @@ class Series:
     code: str = ""
     reason: str = ""
     uid: str | None = None
+    study_uid: str = ""
+    sequence: str = ""
     modality: str = ""
     files: int = 1
     sources: tuple[Source, ...] = ()

@@ -17,6 +17,7 @@ GE_BIG_PIXELS = "1.2.840.113619.5.2"  # GE's own: an implicit little-endian head
 NATIVE = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG, GE_BIG_PIXELS})
 UNDEFINED_LENGTH = 0xFFFFFFFF
 _PREFIX = 2**16  # bytes; holds the header of nearly every file
+_LONG_META = (b"OB", b"UN", b"OW", b"UT", b"SQ")  # of 32 bits
 _SYNTAX, _MEDIA_CLASS = 0x00020010, 0x00020002
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # float, double float, and integer pixel data
 _FIRST_PIXELS = _PIXELS[0]
@@ -110,13 +111,38 @@ def inflate(content: bytes, limit: int) -> bytes:
 
 def meta_length(content: bytes) -> tuple[dict[int, bytes], int]:
     """Transfer syntax and SOP class of the file meta information, group 0002, by tag, and where the data set begins."""
-    from pydicom.filereader import data_element_generator
-
     start = 132 if content[128:132] == b"DICM" else 0
-    stream = io.BytesIO(content)
-    stream.seek(start)
     if content[start : start + 2] != b"\x02\x00":
         return {}, start
+    return _explicit_meta(content, start) or _any_meta(content, start)
+
+
+def _explicit_meta(content: bytes, at: int) -> tuple[dict[int, bytes], int] | None:
+    """The meta information as PS3.10 section 7.1 asks for it, explicit and little-endian; None where it is not so.
+
+    Read by ourselves, since it is a tenth of the time that a scan takes.
+    """
+    found = {}
+    while content[at : at + 2] == b"\x02\x00":
+        vr, head = content[at + 4 : at + 6], 8
+        length = int.from_bytes(content[at + 6 : at + 8], "little")
+        if vr in _LONG_META:
+            head, length = 12, int.from_bytes(content[at + 8 : at + 12], "little")
+        elif not (vr.isalpha() and vr.isupper()):
+            return None
+        tag = 0x00020000 | int.from_bytes(content[at + 2 : at + 4], "little")
+        if tag in (_SYNTAX, _MEDIA_CLASS):
+            found[tag] = content[at + head : at + head + length]
+        at += head + length
+    return (found, at) if at <= len(content) else None
+
+
+def _any_meta(content: bytes, start: int) -> tuple[dict[int, bytes], int]:
+    """The same where a writer did not keep to the standard."""
+    from pydicom.filereader import data_element_generator
+
+    stream = io.BytesIO(content)
+    stream.seek(start)
     wanted = [_SYNTAX, _MEDIA_CLASS]
     elements = data_element_generator(stream, False, True, stop_when=_after_meta, specific_tags=wanted)  # type: ignore[arg-type]
     return {int(element.tag): element.value or b"" for element in elements}, stream.tell()  # type: ignore[misc]

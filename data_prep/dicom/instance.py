@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import marshal
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 
 from data_prep.dicom.header import UNDEFINED_LENGTH
@@ -62,6 +62,8 @@ class Instance:
         syntax: TransferSyntaxUID.
         pixels: (tag, offset, length) of the pixel data in the (inflated) file, as in `Header`.
         fault: code and sentence of what makes this image unusable; None: nothing known.
+        sequence: of `sequence_words`; copies of an image may differ in it.
+        thickness: SliceThickness, mm; 0 where absent; copies may differ in it.
     """
 
     source: Source
@@ -97,6 +99,8 @@ class Instance:
     syntax: str
     pixels: tuple[int, int, int]
     fault: tuple[str, str] | None = None
+    sequence: str = field(default="", compare=False)
+    thickness: float = field(default=0.0, compare=False)
 
     def pack(self) -> bytes:
         """All but the source, for the index."""
@@ -134,11 +138,13 @@ class NoImage:
         source: its file.
         series_uid: SeriesInstanceUID, "" where there is none.
         modality: such as SR.
+        study_uid: StudyInstanceUID, "" where there is none.
     """
 
     source: Source
     series_uid: str
     modality: str
+    study_uid: str
 
 
 def plain(text: str) -> str:

@@ -13,6 +13,7 @@ from data_prep.dicom.component import component
 from data_prep.dicom.encapsulated import encapsulated_fault, why_not
 from data_prep.dicom.header import NATIVE, UNDEFINED_LENGTH, Header, read_header
 from data_prep.dicom.instance import Instance, NoImage, plain
+from data_prep.dicom.sequence import sequence_words
 from data_prep.errors import InputError
 from data_prep.formats.source import Source
 
@@ -22,13 +23,19 @@ TAGS = {
     "SOPClassUID": 0x00080016,
     "SOPInstanceUID": 0x00080018,
     "Modality": 0x00080060,
+    "SeriesDescription": 0x0008103E,
     "PatientName": 0x00100010,
     "PatientID": 0x00100020,
     "ComplexImageComponent": 0x00089208,
+    "ScanningSequence": 0x00180020,
+    "SequenceVariant": 0x00180021,
+    "SequenceName": 0x00180024,
+    "SliceThickness": 0x00180050,
     "KVP": 0x00180060,
     "EchoTime": 0x00180081,
     "InversionTime": 0x00180082,
     "EchoNumbers": 0x00180086,
+    "ProtocolName": 0x00181030,
     "TriggerTime": 0x00181060,
     "PatientPosition": 0x00185100,
     "DiffusionBValue": 0x00189087,
@@ -95,6 +102,20 @@ def _hash_of_letters(name: str) -> str:
     return _hash(letters) if letters else ""
 
 
+@lru_cache(maxsize=512)  # most of what the files of a series say is the same
+def _characters(value: bytes) -> str:
+    return value.decode("latin-1").strip(" \0")
+
+
+@lru_cache(maxsize=512)
+def _decimals(text: str, count: int) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split("\\"))
+    except ValueError:
+        return ()
+    return values if len(values) == count and all(map(math.isfinite, values)) else ()
+
+
 @lru_cache(maxsize=64)
 def _upper_values(text: str) -> tuple[str, ...]:
     return tuple(part.strip().upper() for part in text.split("\\"))
@@ -131,7 +152,7 @@ class _Parser:
         if kind == _MEDIA_DIRECTORY:
             return None
         if not self.header.pixel_tag and 0 in shape and not self.cut_image(kind, uid):
-            return NoImage(self.source, uid, self.text("Modality"))
+            return NoImage(self.source, uid, self.text("Modality"), self.text("StudyInstanceUID"))
         return self.instance(kind, uid, shape)
 
     def instance(self, kind: str, uid: str, shape: tuple[int, int]) -> Instance:
@@ -171,6 +192,8 @@ class _Parser:
             syntax=self.header.syntax,
             pixels=(self.header.pixel_tag, self.header.pixel_offset, self.header.pixel_length),
             fault=self.fault(shape, slope, intercept),
+            sequence=self.sequence(),
+            thickness=next(iter(self.decimals("SliceThickness", 1)), 0.0),
         )
 
     def cut_image(self, kind: str, uid: str) -> bool:
@@ -263,6 +286,10 @@ class _Parser:
     def image_type(self) -> tuple[str, ...]:
         return _upper_values(self.text("ImageType"))
 
+    def sequence(self) -> str:
+        free, codes = ("SeriesDescription", "ProtocolName", "SequenceName"), ("ScanningSequence", "SequenceVariant")
+        return sequence_words(tuple(map(self.text, free)), tuple(map(self.text, codes)))
+
     def moment(self) -> tuple[str, ...]:
         modality = self.text("Modality").upper()
         stated = self.text("ComplexImageComponent")
@@ -318,16 +345,11 @@ class _Parser:
         value = self.raw.get(keyword)
         if not value:
             return ""
-        text = value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
-        return text.strip(" \0")
+        return _characters(value) if isinstance(value, bytes) else str(value).strip(" \0")
 
     def decimals(self, keyword: str, count: int) -> tuple[float, ...]:
         """A decimal string's `count` finite numbers, or nothing."""
-        try:
-            values = tuple(float(part) for part in self.text(keyword).split("\\"))
-        except ValueError:
-            return ()
-        return values if len(values) == count and all(map(math.isfinite, values)) else ()
+        return _decimals(self.text(keyword), count)
 
     def whole(self, keyword: str, default: int) -> int:
         """An integer string."""

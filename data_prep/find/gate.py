@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -171,10 +172,10 @@ class Gate:
             place=place,
             kind="dicom",
             uid=uid,
-            modality=first.modality,
             files=len(sources),
             sources=sources,
             shape=(columns, rows, len(group)),
+            **_said(first),
         )
         if grid is None:
             why = part.why or InputError(place, "MULTI_VOLUME", "")
@@ -193,9 +194,9 @@ class Gate:
             code=why.code,
             reason=why.reason,
             uid=uid if valid_uid(uid) else None,
-            modality=sample.modality,
             files=count,
             sources=tuple(row.source for row in rows),
+            **_said(sample),
         )
 
     def place(self, uid: str, folder: bytes | None) -> str:
@@ -236,6 +237,7 @@ def _no_image(uid: str, row: Row, sources: tuple[Source, ...] = ()) -> Series:
         code="NO_PIXELS",
         reason=f"{source.name} is a DICOM object of kind {code_word(modality)} without an image{more}",
         uid=uid,
+        study_uid=row.no_image.study_uid,
         modality=modality,
         files=len(sources) or 1,
         sources=sources or (source,),
@@ -253,10 +255,22 @@ def _aside(uid: str, number: int, rows: list[Row], why: Why) -> Series:
         code=why[0],
         reason=f"{why[1]}; it was set aside from its series{more}",
         uid=uid,
-        modality=first.instance.modality,
         files=len(rows),
         sources=tuple(row.source for row in rows),
+        **_said(first.instance),
     )
+
+
+def _said(image: Instance) -> dict[str, Any]:
+    """What the header of one image says of its series."""
+    down, across, thickness = *(image.spacing or (0.0, 0.0)), image.thickness
+    known = min(down, across, thickness) > 0
+    return {
+        "study_uid": image.study_uid,
+        "sequence": image.sequence,
+        "modality": image.modality,
+        "spacing": (across, down, thickness) if known else None,
+    }
 
 
 def _volume_file(source: Source) -> Series:

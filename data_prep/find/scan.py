@@ -53,7 +53,7 @@ class Row(NamedTuple):
         sop: SOPInstanceUID.
         patient: `Instance.patient` and, after a slash, `Instance.patient_name`.
         fault: 1 where the image has one.
-        content: a packed `Instance`, the modality of a `NoImage`, or code and reason of an error.
+        content: a packed `Instance`, modality and study of a `NoImage`, or code and reason of an error.
     """
 
     key: bytes
@@ -83,7 +83,7 @@ class Row(NamedTuple):
     @property
     def no_image(self) -> NoImage:
         """The object of a row of kind NO_IMAGE."""
-        return NoImage(self.source, self.series, self.content.decode())
+        return NoImage(self.source, self.series, *json.loads(self.content))
 
     @property
     def error(self) -> tuple[str, str]:
@@ -155,7 +155,9 @@ def _row(source: Source | InputError | Passed, named: frozenset[Path]) -> Row | 
             return Passed.of(source, Why.VOXELS if has_header(source) else Why.OTHER)
         return _error_row(source, InputError(source.path, "NOT_AN_IMAGE", f"{source.name} is not an image"))
     if isinstance(found, NoImage):
-        return _start(source, Kind.NO_IMAGE)._replace(series=found.series_uid, content=found.modality.encode())
+        return _start(source, Kind.NO_IMAGE)._replace(
+            series=found.series_uid, content=_packed(found.modality, found.study_uid)
+        )
     return _start(source, Kind.IMAGE)._replace(
         inode=_inode(source),
         series=found.series_uid,
@@ -174,7 +176,11 @@ def _start(source: Source, kind: Kind) -> Row:
 
 
 def _error_row(source: Source, error: InputError) -> Row:
-    return _start(source, Kind.ERROR)._replace(content=json.dumps([error.code, error.reason]).encode())
+    return _start(source, Kind.ERROR)._replace(content=_packed(error.code, error.reason))
+
+
+def _packed(*texts: str) -> bytes:
+    return json.dumps(texts).encode()
 
 
 def _inode(source: Source) -> str:

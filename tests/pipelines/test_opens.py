@@ -38,9 +38,7 @@ def test_detect_opens_an_image_twice_at_most(healthytwin: Run, identity_bundle: 
         done = healthytwin("detect", source, "-o", tmp_path / "out", "--bundle", identity_bundle)
     assert done.exit_code == 0, done.output
     assert len(opens_below(opened, source)) == 8
-    *others, most = sorted(opens_below(opened, source).values())
-    assert max(others) <= 2, opens_below(opened, source)
-    assert most <= 3, "the report names a series by one of its headers"
+    assert max(opens_below(opened, source).values()) <= 2, opens_below(opened, source)
     with counting() as opened:
         done = healthytwin("detect", source / "a.nii.gz", "-o", tmp_path / "one", "--bundle", identity_bundle)
     assert opens_below(opened, source) == {"a.nii.gz": 1}, "a file that is named is not looked at before"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.machine.device import check_device
 from pipelines.machine.free_memory import free_bytes
 from pipelines.problems import CommandError
 
@@ -131,6 +132,7 @@ def check_precision(name: str) -> str:
 
 
 def _checked(device: str | None) -> str | None:
+    check_device(device)
     if device is None:
         return None
     import torch

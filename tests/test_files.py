@@ -1,4 +1,4 @@
-"""`atomically`, of which every package has its own: they may not import each other."""
+"""`atomically`: `anomaly` and `data_prep` have one each, since they may not import each other."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from documents import ROOT
 
 import anomaly.files
 import data_prep.files
-import pipelines.machine.files
 
 Atomically = Callable[[Path], AbstractContextManager[Path]]
-MODULES = [anomaly.files, data_prep.files, pipelines.machine.files]
+MODULES = [anomaly.files, data_prep.files]
 
 
 @pytest.fixture(params=MODULES, ids=lambda module: module.__name__)
@@ -108,7 +107,7 @@ def test_every_file_is_written_in_this_way() -> None:
     assert [text for text in weights if not text.endswith(", stream)")] == []  # the file would hold a partial's name
 
 
-def test_the_three_are_one() -> None:
+def test_the_two_are_one() -> None:
     import inspect
 
     assert len({inspect.getsource(module.atomically) for module in MODULES}) == 1

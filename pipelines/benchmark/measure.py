@@ -20,7 +20,7 @@ from anomaly.engines.metrics import measure_result
 from anomaly.metrics import CaseMeasures
 from anomaly.scoring import Calibration, foreground
 from anomaly.scoring.score import box_of
-from pipelines.machine.files import atomically
+from data_prep.files import atomically
 from pipelines.terminal.progress import progress
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from anomaly.metrics import CaseMeasures, Detections, RegionOverlap, ScoreHistogram
+from data_prep.files import atomically
 from pipelines.benchmark.record import MethodRun
-from pipelines.machine.files import atomically, write_whole
+from pipelines.machine.files import write_whole
 
 _RUN, _CASES = "run.json", "cases.npz"
 

@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_prep.files import atomically
 from pipelines.benchmark.cohort import Cohort
 from pipelines.benchmark.hashes import short_hash
 from pipelines.benchmark.settings import Settings
-from pipelines.machine.files import atomically
 from pipelines.terminal.progress import progress_bar
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipelines.machine.files import atomically
+from data_prep.files import atomically
 from pipelines.outputs.ours import check_ours
 from pipelines.problems import CommandError
 from pipelines.reprocess.archive import care

@@ -7,7 +7,7 @@
   const [twin, planes] = dialog.querySelectorAll("input[type=checkbox]");
   const buttons = [...document.querySelectorAll("article button[data-view]")];
   let viewer = null;
-  let beside = null; // shows the twin, at the same place
+  let beside = null; // shows the twin at the same place; made once the scan is seen
   let latest = 0;
   let shown = null;
   let layers = [];
@@ -20,28 +20,47 @@
     return {
       image: gray,
       score: { colormap: "inferno", opacity: Number(opacity.value), cal_min: threshold, cal_max: 1 },
-      twin: gray,
     };
+  }
+
+  // the axis that slices are counted along: where the voxels are thickest, else the body's long axis
+  function sliceAxis({ pixDims, affine }) {
+    const sizes = [...pixDims].slice(1, 4);
+    const [largest, second] = [...sizes].sort((one, another) => another - one);
+    const along = sizes.map((size, axis) => Math.abs(affine[2][axis]) / size);
+    return largest > 1.3 * second ? sizes.indexOf(largest) : along.indexOf(Math.max(...along));
+  }
+
+  // the slice at a place, counted from 1 as the scan counts them; the viewer may have one for several
+  function sliceNumber(mm) {
+    const { hdr } = viewer.volumes[0];
+    const axis = sliceAxis(hdr);
+    const step = [0, 1, 2].map((row) => hdr.affine[row][axis]);
+    const squared = step.reduce((sum, value) => sum + value * value, 0);
+    const index = step.reduce((sum, value, row) => sum + value * (mm[row] - hdr.affine[row][3]), 0) / squared;
+    const count = Number(stored(shown, "image").dataset.slices) || hdr.dims[axis + 1];
+    const each = Math.ceil(count / hdr.dims[axis + 1]);
+    const number = Math.round(each * index + (each - 1) / 2) + 1;
+    return `slice ${Math.min(Math.max(number, 1), count)} of ${count}`;
   }
 
   function tell({ mm, values }) {
     const score = values[layers.indexOf("score")];
     const [x, y, z] = [...mm].map((value) => Math.round(value));
-    place.textContent = `${x}, ${y}, ${z} mm (RAS)${score === undefined ? "" : `, score ${score.value.toFixed(2)}`}`;
+    const words = [`${x}, ${y}, ${z} mm (RAS)`, sliceNumber(mm)];
+    if (score !== undefined) words.push(`score ${score.value.toFixed(2)}`);
+    place.textContent = words.join(", ");
   }
 
   // the rim of every region, as a volume of its own: the score map's voxels from the threshold on that have a neighbour
   // below it in their slice
-  async function rim(number) {
-    const score = stored(number, "score");
-    const made = await niivue.NVImage.loadFromBase64({
-      base64: score.textContent.trim(), name: "outline.nii.gz", colormap: "outline", cal_min: 0.5, cal_max: 1, opacity: 1,
-    });
+  function rim(score, threshold) {
+    const made = score.clone();
+    Object.assign(made, { name: "outline", colormap: "outline", cal_min: 0.5, cal_max: 1, opacity: 1 });
     const [nx, ny, nz] = made.hdr.dims.slice(1, 4);
     const strides = [1, nx, nx * ny];
-    const sizes = made.hdr.pixDims.slice(1, 4);
-    const across = sizes.indexOf(Math.max(...sizes));
-    const inside = made.img.map((value) => Number(value >= 255 * Number(score.dataset.threshold)));
+    const across = sliceAxis(made.hdr);
+    const inside = made.img.map((value) => Number(value >= 255 * threshold));
     const lengths = [nx, ny, nz];
     made.img = made.img.map((_, index) => {
       if (!inside[index]) return 0;
@@ -78,52 +97,56 @@
     return made;
   }
 
-  async function start() {
-    viewer = await make(canvas);
-    viewer.onLocationChange = tell;
-    beside = await make(other);
-  }
+  const decode = (number, part, look) => niivue.NVImage.loadFromBase64({
+    base64: stored(number, part).textContent.trim(), name: `${part}.nii.gz`, ...look,
+  });
 
   async function load(number) {
-    twin.disabled = stored(number, "twin") === null;
-    const look = looks(number);
-    const parts = Object.keys(look).filter((part) => stored(number, part) !== null);
-    const volumes = [];
-    for (const part of parts) {
-      const base64 = stored(number, part).textContent.trim();
-      volumes.push(await niivue.NVImage.loadFromBase64({ base64, name: `${part}.nii.gz`, ...look[part] }));
-    }
-    parts.push("outline");
-    volumes.push(await rim(number));
-    return { parts, volumes };
+    const parts = Object.entries(looks(number));
+    const [image, score] = await Promise.all(parts.map(([part, look]) => decode(number, part, look)));
+    return [image, score, rim(score, Number(stored(number, "score").dataset.threshold))];
   }
+
+  const painted = () => new Promise((seen) => requestAnimationFrame(() => setTimeout(seen)));
 
   // one follows the other, as long as both have something to show
   function couple(both) {
     viewer.broadcastTo(both ? [beside] : [], { "2d": true, "3d": true });
-    beside.broadcastTo(both ? [viewer] : [], { "2d": true, "3d": true });
+    beside?.broadcastTo(both ? [viewer] : [], { "2d": true, "3d": true });
   }
 
-  function put(number, { parts, volumes }) {
+  function put(number, volumes) {
     couple(false);
-    for (const each of [viewer, beside]) for (const old of [...each.volumes]) each.removeVolume(old);
-    layers = parts.filter((part) => part !== "twin");
-    volumes.forEach((volume, index) => (parts[index] === "twin" ? beside : viewer).addVolume(volume));
+    if (beside !== null) beside.volumes = [];
+    viewer.volumes = volumes.slice(0, -1); // the last one's coming draws them all
+    layers = ["image", "score", "outline"];
     shown = number;
+    viewer.addVolume(volumes.at(-1));
     dialog.dataset.dims = volumes[0].hdr.dims.slice(1, 4).join("x");
-    dialog.dataset.volumes = viewer.volumes.length + beside.volumes.length;
-    couple(beside.volumes.length > 0);
+    twin.disabled = stored(number, "twin") === null;
     arrange();
+  }
+
+  // the twin comes when the scan has been seen: two canvases at once would keep a reader waiting
+  async function follow(number, turn) {
+    if (stored(number, "twin") === null || beside?.volumes.length > 0) return;
+    beside ??= await make(other);
+    const volume = await decode(number, "twin", { colormap: "gray", cal_min: 0, cal_max: 1 });
+    if (turn !== latest) return;
+    beside.addVolume(volume);
+    couple(true);
+    arrange();
+    viewer.sync();
   }
 
   // the twin has its half of the window where there is one and it is wanted
   function arrange() {
     other.hidden = twin.disabled || !twin.checked;
-    for (const each of [viewer, beside]) {
-      each.setSliceType(planes.checked ? each.sliceTypeMultiplanar : plane(viewer.volumes[0]));
+    const type = planes.checked ? viewer.sliceTypeMultiplanar : plane(viewer.volumes[0]);
+    for (const each of beside?.volumes.length > 0 && !other.hidden ? [viewer, beside] : [viewer]) {
+      each.setSliceType(type);
+      each.resizeListener();
     }
-    viewer.resizeListener();
-    if (!other.hidden) beside.resizeListener();
   }
 
   function go(mm) {
@@ -149,7 +172,8 @@
     dialog.querySelector("h2").textContent = stored(number, "image").closest("article").querySelector("h3").textContent;
     if (!dialog.open) dialog.showModal();
     try {
-      if (viewer === null) await start();
+      viewer ??= await make(canvas);
+      viewer.onLocationChange = tell;
       if (shown !== number) {
         const loaded = await load(number);
         if (turn !== latest) return;
@@ -157,7 +181,11 @@
         list(number);
       }
       go(button.dataset.mm ?? regions.querySelector("button")?.dataset.mm);
+      await painted();
+      performance.mark("scan shown");
       dialog.dataset.state = "ready";
+      await follow(number, turn);
+      if (turn === latest) dialog.dataset.volumes = viewer.volumes.length + (beside?.volumes.length ?? 0);
     } catch (error) {
       dialog.dataset.state = `failed: ${error}`;
       throw error;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -32,7 +33,9 @@ def listener(inbox: Path, port: int, log: Path) -> Iterator[subprocess.Popen[byt
     """`healthytwin receive` in a process of its own."""
     options = ["--allow", "SCANNER", "--port", str(port), "--settle", "2", "--free-gb", "0"]
     with log.open("wb") as file:
-        process = subprocess.Popen([*CLI, "receive", str(inbox), *options], stdout=file, stderr=file)
+        process = subprocess.Popen(
+            [*CLI, "receive", str(inbox), *options], stdout=file, stderr=file, preexec_fn=_hears_ctrl_c
+        )
     try:
         until = time.monotonic() + 120
         while "listens at" not in log.read_text():
@@ -43,6 +46,11 @@ def listener(inbox: Path, port: int, log: Path) -> Iterator[subprocess.Popen[byt
     finally:
         process.send_signal(2)
         assert process.wait(timeout=30) == 130, log.read_text()
+
+
+def _hears_ctrl_c() -> None:
+    """A shell that runs the tests in its background lets them, and what they start, ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def free_port() -> int:

@@ -30,7 +30,7 @@ class Code(NamedTuple):
 
 _SKIP, _STOP = Verdict.SKIP, Verdict.QUARANTINE
 _AGAIN = "Export or copy the series again."
-_NONE = "Nothing: it is not for this tool."
+_NONE = "Nothing. It is not for this tool."
 
 CODES = {
     "NO_PIXELS": Code(_SKIP, "a report, a presentation state or another DICOM object without pixels", _NONE),
@@ -39,39 +39,55 @@ CODES = {
     "NOT_GREYSCALE": Code(_SKIP, "colour, complex or looked-up values instead of grey values", _NONE),
     "OUT_OF_DOMAIN": Code(_SKIP, "another modality than the one wanted", "Name the modality, or another bundle."),
     "MISSING_FILE": Code(_STOP, "there is no such file or folder", "Check the path."),
-    "UNREADABLE": Code(_STOP, "the file or folder cannot be opened", "Check permissions, the disk, a password."),
+    "UNREADABLE": Code(_STOP, "the file or folder cannot be opened", "Check the permissions, the disk, the password."),
     "BAD_DATALIST": Code(_STOP, "the datalist does not say what a datalist must", "Fix the datalist."),
-    "NOT_AN_IMAGE": Code(_STOP, "a file is named, or called an image, and is none", "Check what it is."),
-    "NOT_DICOM": Code(_STOP, "a file is called DICOM but is none", "Remove it, or find out what it was."),
+    "NOT_AN_IMAGE": Code(
+        _STOP,
+        "a file that was named, or has the name of an image, is not an image",
+        "Export it again, or remove it from the source.",
+    ),
+    "NOT_DICOM": Code(
+        _STOP, "a file has a DICOM name but is not DICOM", "Export it again, or remove it from the source."
+    ),
     "TRUNCATED": Code(_STOP, "a file ends too early or is damaged", _AGAIN),
     "TOO_LARGE": Code(_STOP, "more voxels, frames or bytes than any scanner makes", "Check where the file comes from."),
-    "BAD_UID": Code(_STOP, "a series or image identifier is missing or malformed", "Export again from the archive."),
+    "BAD_UID": Code(
+        _STOP, "a series or image identifier is missing or malformed", "Export the series again from the PACS."
+    ),
     "BAD_HEADER": Code(_STOP, "a header value makes no sense", _AGAIN),
     "DECODE_FAILED": Code(_STOP, "the pixels cannot be decoded as the header describes them", _AGAIN),
     "UNSUPPORTED_SYNTAX": Code(
-        _STOP, "the transfer syntax is not known or not supported", "Install the extra named, or export again."
+        _STOP,
+        "the transfer syntax is not known or not supported",
+        "Install the extra named, or export it uncompressed.",
     ),
     "MISSING_SLICES": Code(
         _STOP,
         "slices of the volume, or files of the image, are missing",
-        "Export again; `--allow-gaps` fills the gaps in, and says so.",
+        "Export the whole series again, or allow gaps: they are filled in and flagged.",
     ),
     "VARIABLE_SPACING": Code(_STOP, "the slices do not lie at equal distances on one line", _AGAIN),
     "DUPLICATE_CONFLICT": Code(_STOP, "two different images claim one place or one identity", _AGAIN),
     "MULTI_VOLUME": Code(
-        _STOP, "several volumes, and nothing that tells them apart safely", "Name one, or export them singly."
+        _STOP, "several volumes, and nothing that tells them apart safely", "Export each volume as a series of its own."
     ),
     "NO_GEOMETRY": Code(_STOP, "nothing says where the image lies in the patient", "Export the original series."),
     "MIXED_GRID": Code(_STOP, "slices of different size, spacing or direction in one volume", _AGAIN),
-    "MIXED_PATIENTS": Code(_STOP, "images of more than one patient in one series", "Tell your PACS team."),
+    "MIXED_PATIENTS": Code(
+        _STOP, "images of more than one patient in one series", "Do not use the series; tell your PACS team."
+    ),
     "UNSUPPORTED_MULTIFRAME": Code(
         _STOP, "a mosaic, or frames without a place of their own", "Export as single-frame or enhanced DICOM."
     ),
-    "WRONG_DIMENSION": Code(_STOP, "not one 3-D volume", "Write one file for each volume."),
+    "WRONG_DIMENSION": Code(_STOP, "not one 3-D volume", "Write one file per volume."),
     "NAN": Code(_STOP, "voxels that are not numbers", "Fix the step that wrote the file."),
-    "EMPTY": Code(_STOP, "one value throughout", "Check the export; this is not a scan."),
+    "EMPTY": Code(_STOP, "all voxels have the same value", "Export it again; this is not a scan."),
     "SINGULAR_AFFINE": Code(_STOP, "the axes of the image are not independent", "Fix the step that wrote the file."),
-    "AFFINE_CONFLICT": Code(_STOP, "qform and sform put the image in two places", "Keep the one that is right."),
+    "AFFINE_CONFLICT": Code(
+        _STOP,
+        "qform and sform put the image in two places",
+        "Keep the right one in the header, and set the other to 0.",
+    ),
     "DUPLICATE": Code(_SKIP, "`prepare`: the same voxels as another scan", "Nothing: one of them is used."),
     "EXCLUDED": Code(_SKIP, "`prepare`: thrown out by a person, by `--exclude`", "Take its name from that file."),
     "LEAKAGE": Code(

@@ -14,12 +14,13 @@ _WEBP = 16_383  # pixels of a side; the format knows no more
 def render(template: str, **values: Any) -> str:
     """Fill in one of `pipelines/report/templates`; values are escaped.
 
-    Filters: `inline` for PNG bytes; `base64` for others; `policy` for the Content-Security-Policy source of a script.
+    Filters: `inline` for PNG bytes; `base64` for others; `policy` for the Content-Security-Policy source of a script;
+    `coded` for a sentence in which backquotes mark code.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(loader=PackageLoader("pipelines.report"), autoescape=True, undefined=StrictUndefined)
-    environment.filters |= {"inline": _inline, "base64": _base64, "policy": _policy}
+    environment.filters |= {"inline": _inline, "base64": _base64, "policy": _policy, "coded": _coded}
     return environment.get_template(template).render(**values)
 
 
@@ -37,6 +38,14 @@ def _inline(png: bytes) -> str:
 
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
+
+
+def _coded(sentence: str) -> str:
+    """A sentence, escaped, whose parts between backquotes are code."""
+    from markupsafe import Markup, escape
+
+    code, parts = Markup("<code>{}</code>"), sentence.split("`")
+    return Markup("").join(code.format(part) if index % 2 else escape(part) for index, part in enumerate(parts))
 
 
 def _policy(script: str) -> str:

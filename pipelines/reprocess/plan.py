@@ -94,6 +94,7 @@ class Plan:
         self.source, self.model, self.site, self.hashes = source, model, site, hashes
         self.modalities = site.series.modalities or modalities(model.root)
         self.root, self.unread = root, 0
+        self.total: int | None = None  # cases, once all headers are read
         self.skipped: Counter[str] = Counter()
         self.passed_over = ""
         self.keys: set[str] = set()
@@ -142,10 +143,10 @@ class Plan:
             if record.status == "failed":  # the source itself; no case is withdrawn for it
                 raise CommandError(f"{record.source}: {record.reason}")
         self.skipped.update(record.code or "" for record in records)
-        for case in cases:
-            if case.series is not None and case.series.shape and case.series.shape[-1] < rules.min_slices:
-                self.skipped["TOO_FEW_SLICES"] += 1
-                continue
+        enough = [case for case in cases if not _is_thin(case, rules.min_slices)]
+        self.total = len(enough)
+        self.skipped.update({"TOO_FEW_SLICES": len(cases) - len(enough)} if len(cases) > len(enough) else {})
+        for case in enough:
             task = self._task(case)
             if task is None or task.code in _UNREAD:
                 self.unread += 1
@@ -205,6 +206,11 @@ class Plan:
             weights=bundle.weights_sha256,
             configuration=self.model.configuration,
         )
+
+
+def _is_thin(case: Case, least: int) -> bool:
+    """Is a case known to have fewer slices?"""
+    return case.series is not None and bool(case.series.shape) and case.series.shape[-1] < least
 
 
 def _sources(case: Case) -> tuple[Source, ...]:

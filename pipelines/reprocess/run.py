@@ -8,7 +8,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,22 +22,24 @@ from pipelines.outputs.ours import check_apart, check_ours
 from pipelines.pacs.fetch import SPOOL, fetch, is_web
 from pipelines.problems import CommandError, ExitCode
 from pipelines.reprocess.archive.care import release_older, to_make_again
-from pipelines.reprocess.archive.deliver import REFUSED, WAITING, deliver, target_of
+from pipelines.reprocess.archive.deliver import REFUSED, SENT, WAITING, deliver, target_of
 from pipelines.reprocess.archive.drift import DriftRecord, drift, keep
 from pipelines.reprocess.archive.report import FILE as FILE_OF_REPORT
-from pipelines.reprocess.archive.report import write_batch_report
+from pipelines.reprocess.archive.report import Running, write_batch_report
 from pipelines.reprocess.archive.store import Store
 from pipelines.reprocess.crew.batch import Batch
+from pipelines.reprocess.crew.headway import Headway
 from pipelines.reprocess.crew.process import AnyWorker, serve
 from pipelines.reprocess.crew.settings import Settings, Target
 from pipelines.reprocess.ledger.hashes import FileHashes
 from pipelines.reprocess.ledger.ledger import FILE, Ledger, State
-from pipelines.reprocess.plan import Model, Plan, Task
+from pipelines.reprocess.plan import Model, Plan
 from pipelines.reprocess.site import Site, load_site
 from pipelines.reprocess.source import Root
-from pipelines.terminal.progress import progress_bar, waiting
+from pipelines.terminal.progress import waiting
 
 Engine = Literal["local", "ray"]
+PAGE_SECONDS = 60.0  # between two pages while a run goes on
 ENGINES: tuple[Engine, ...] = ("local", "ray")
 
 
@@ -243,10 +245,10 @@ def _work(record: ReprocessRecord, source: Path, model: Model, settings: Setting
                 give_up_after=site.send.give_up_after,
             )
             record.sent = dict(counts)
-        if record.examined or not (settings.archive / FILE_OF_REPORT).is_file():
+        record.skipped, record.passed_over = skipped, plan.passed_over
+        if record.examined or set(record.sent) - {SENT} or not (settings.archive / FILE_OF_REPORT).is_file():
             write_batch_report(settings.archive, ledger)
         record.report = str(settings.archive / FILE_OF_REPORT)
-        record.skipped, record.passed_over = skipped, plan.passed_over
         record.jobs = ledger.counts(plan.name)
         record.drift = drift(model.calibration, ledger.rows(State.DONE), model.configuration)
         rows = ledger.rows(State.QUARANTINED, source=plan.name)
@@ -281,36 +283,31 @@ def _do(
     crew: Crew,
     again: Collection[str],
 ) -> None:
-    with progress_bar() as bar:
-        line = bar.add_task("reprocessing", total=None)
-        counts: Counter[State] = Counter()
+    start: Callable[[Settings], AnyWorker] | None = None
+    if crew.engine == "ray":
+        from pipelines.reprocess.crew.actors import RayWorker
 
-        def on_news(task: Task, state: State) -> None:
-            counts[state] += 1
-            words = ", ".join(f"{number} {name.value}" for name, number in counts.items())
-            bar.update(line, completed=counts.total(), description=f"reprocessing: {words}")
+        start = RayWorker
+    headway = Headway(lambda: plan.total, lambda: batch.current)
+    page = _PageWhileRunning(settings.archive, ledger, plan, headway)
 
+    def on_tick(elsewhere: int) -> None:
+        headway.draw(elsewhere)
+        page.write_now_and_then()
+
+    batch = Batch(
+        ledger,
+        store,
+        settings,
+        workers=crew.count,
+        target=crew.target,
+        start=start,
+        on_news=headway.note,
+        on_tick=on_tick,
+        again=again,
+    )
+    with headway.shown():
         before = ledger.counts()[State.DONE.value]
-        start: Callable[[Settings], AnyWorker] | None = None
-        if crew.engine == "ray":
-            from pipelines.reprocess.crew.actors import RayWorker
-
-            start = RayWorker
-
-        def on_wait(number: int) -> None:
-            bar.update(line, description=f"reprocessing: waiting for {number} that another run has")
-
-        batch = Batch(
-            ledger,
-            store,
-            settings,
-            workers=crew.count,
-            target=crew.target,
-            start=start,
-            on_news=on_news,
-            on_wait=on_wait,
-            again=again,
-        )
         batch.watch.take_over()
         _sweep(ledger, store)
         batch.run(plan.tasks())
@@ -318,6 +315,23 @@ def _do(
         record.unread = len(batch.unread) + plan.unread
         reopened = len(again) - len(batch.again)
         record.examined = ledger.counts()[State.DONE.value] - before + reopened
+
+
+class _PageWhileRunning:
+    """Writes the archive's page now and then while a run goes on, so that a person sees how far it is."""
+
+    def __init__(self, archive: Path, ledger: Ledger, plan: Plan, headway: Headway) -> None:
+        self._archive, self._ledger, self._plan, self._headway = archive, ledger, plan, headway
+        self._written = time.monotonic()
+
+    def write_now_and_then(self) -> None:
+        """Write it where a minute has passed; at the end of the run it is written anew, and faults are told then."""
+        if time.monotonic() - self._written < PAGE_SECONDS:
+            return
+        running = Running(total=self._plan.total, left=self._headway.seconds_left, skipped=self._plan.skipped)
+        with suppress(CommandError):
+            write_batch_report(self._archive, self._ledger, running=running)
+        self._written = time.monotonic()
 
 
 def _sweep(ledger: Ledger, store: Store) -> None:

@@ -56,6 +56,18 @@ def _lines(total: int, what: str) -> Callable[[str], None]:
     return begin
 
 
+def duration(seconds: float) -> str:
+    """A time that is left, as a person says it.
+
+    >>> duration(20), duration(119), duration(4000)
+    ('less than a minute', '2 min', '1 h 7 min')
+    """
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "less than a minute"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def counting(items: Iterable[_Item], what: str) -> Iterator[_Item]:
     """The items, their number shown on standard error while they come."""
     with Console(stderr=True).status(what) as status:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from pipelines.outputs.table import TO_SEND
 from pipelines.pacs.commitment import Reference
@@ -110,6 +110,13 @@ class _Sending:
     def _note(self, row: Row, answers: dict[str, Answer]) -> None:
         _note(self.ledger, self.target, row, answers)
         self.counts.update(SENT if answer.accepted else REFUSED for answer in answers.values())
+
+
+def delivered(ledger: Ledger) -> Counter[str]:
+    """How many objects are sent, refused, and waiting, as far as anything was ever sent."""
+    query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
+    with ledger.read() as connection:
+        return Counter({row[0]: int(row[1]) for row in connection.execute(query)})
 
 
 def _sent(ledger: Ledger, target: Target) -> set[tuple[str, str]]:

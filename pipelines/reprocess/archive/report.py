@@ -1,9 +1,10 @@
-"""`report.html` of an archive: counts, drift, quarantine, scores, and the most abnormal cases."""
+"""`report.html` of an archive: what came in, what a person is to do, drift, scores, and the most abnormal cases."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ from pipelines.problems import CommandError
 from pipelines.reprocess.archive.drift import drift, kept, latest
 from pipelines.reprocess.archive.store import Store
 from pipelines.reprocess.ledger.ledger import Ledger, Row, State
-from pipelines.reprocess.ledger.reasons import remedy
+from pipelines.reprocess.ledger.reasons import is_automatic, steps
+from pipelines.terminal.progress import duration
 
 if TYPE_CHECKING:
     from anomaly.scoring import Calibration
@@ -26,7 +28,24 @@ CASES = 20  # with a picture
 _ROWS = 1000  # in the table
 
 
-def write_batch_report(archive: Path, ledger: Ledger, *, output: Path | None = None, cases: int = CASES) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A run that is under way.
+
+    Args:
+        total: cases of the source; None: not known yet.
+        left: seconds; None: not known yet.
+        skipped: what the source holds and is not for the bundle, by reason code.
+    """
+
+    total: int | None
+    left: float | None
+    skipped: Mapping[str, int]
+
+
+def write_batch_report(
+    archive: Path, ledger: Ledger, *, output: Path | None = None, cases: int = CASES, running: Running | None = None
+) -> Path:
     """Write the page of the configuration that the last finished job had.
 
     No name of a file or a patient is in it.
@@ -36,6 +55,7 @@ def write_batch_report(archive: Path, ledger: Ledger, *, output: Path | None = N
         ledger: of the archive.
         output: the HTML file; None: `report.html` in the archive.
         cases: how many are drawn, those with the highest scores.
+        running: the run that is under way; its page is without the viewer.
 
     Raises:
         CommandError: the file cannot be written, or the viewer's script is another one.
@@ -48,19 +68,18 @@ def write_batch_report(archive: Path, ledger: Ledger, *, output: Path | None = N
     configuration = latest(every)
     done = sorted((row for row in every if row["configuration"] == configuration), key=lambda row: -row["score"])
     calibration = kept(archive, configuration) if done else None
-    scripts = find_scripts()
+    scripts = find_scripts() if running is None else None
     shown = show(_results(Store(archive), done[:cases], volumes=scripts is not None), scripts)
     html = render(
         "batch.html.j2",
         made=datetime.now(UTC).isoformat(timespec="seconds"),
-        jobs=ledger.counts(),
+        **_state(ledger, running),
         drift=drift(calibration, done, configuration) if calibration else _nothing(),
         bundle=_bundle(done[0]) if done else None,
         first=shown[0].result.finding if shown else None,
         others=len(every) - len(done),
         abnormal=sum(bool(row["abnormal"]) for row in done),
         chart=_chart([row["score"] for row in done], calibration) if calibration else None,
-        reasons=_reasons(ledger.rows(State.QUARANTINED)),
         shown=shown,
         done=done,
         most=_ROWS,
@@ -72,6 +91,24 @@ def write_batch_report(archive: Path, ledger: Ledger, *, output: Path | None = N
     except OSError as error:
         msg = f"{path}: cannot be written: {error.strerror or error}"
         raise CommandError(msg) from error
+
+
+def _state(ledger: Ledger, running: Running | None) -> dict[str, Any]:
+    """What came in and what became of it, what a person is to do, and the run that is under way."""
+    from pipelines.reprocess.archive.deliver import REFUSED, WAITING, delivered
+
+    jobs, reasons, sent = ledger.counts(), _reasons(ledger.rows(State.QUARANTINED)), delivered(ledger)
+    return {
+        "jobs": jobs,
+        "came_in": sum(jobs.values()) - jobs[State.WITHDRAWN.value],
+        "skipped": running.skipped if running is not None else ledger.skipped(),
+        "running": running,
+        "time_left": duration(running.left) if running is not None and running.left is not None else "",
+        "to_do": [reason for reason in reasons if not reason["automatic"]],
+        "by_itself": sum(len(reason["cases"]) for reason in reasons if reason["automatic"]),
+        "refused": sent[REFUSED],
+        "unanswered": sent[WAITING],
+    }
 
 
 def _results(store: Store, rows: Sequence[Row], *, volumes: bool) -> list[Result]:
@@ -127,8 +164,9 @@ def _reasons(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Quarantined cases by code, the most frequent first."""
     by_code: dict[str, dict[str, Any]] = {}
     for row in rows:
-        reason = {"code": row["code"], "reason": row["reason"], "remedy": remedy(row["code"]), "cases": []}
-        by_code.setdefault(row["code"], reason)["cases"].append(row["name"])
+        code = row["code"]
+        known = {"reason": row["reason"], "steps": steps(code), "automatic": is_automatic(code)}
+        by_code.setdefault(code, {"code": code, "cases": [], **known})["cases"].append(row["name"])
     return sorted(by_code.values(), key=lambda row: -len(row["cases"]))
 
 

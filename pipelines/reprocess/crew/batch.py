@@ -23,7 +23,7 @@ from pipelines.reprocess.plan import Task
 _TICK = 0.25  # seconds between looks at leases, time-outs and the disk
 _UNREAD_IN_A_ROW = 5  # cases after which the source is taken to fail as a whole
 _FALSE_STARTS = 3  # workers in a row that end before they are ready
-OnNews = Callable[[Task, State], None]
+OnNews = Callable[[Task, State, bool], None]
 
 
 class Batch:
@@ -36,8 +36,8 @@ class Batch:
         workers: how many.
         target: body of a worker process.
         start: makes a worker of another kind from the settings; None: a process of this machine.
-        on_news: called with a task and the state that its job came to, or was found in.
-        on_wait: called with how many jobs another run has, again and again while there are any.
+        on_news: called with a task, the state that its job is in, and whether it was found in it, with nothing done.
+        on_tick: called again and again, with how many jobs another run has.
         again: keys of jobs that are done and whose outputs are to be made again.
     """
 
@@ -50,12 +50,12 @@ class Batch:
         workers: int,
         target: Target = serve,
         start: Callable[[Settings], AnyWorker] | None = None,
-        on_news: OnNews = lambda _task, _state: None,
-        on_wait: Callable[[int], None] = lambda _: None,
+        on_news: OnNews = lambda _task, _state, _known: None,
+        on_tick: Callable[[int], None] = lambda _: None,
         again: Collection[str] = (),
     ) -> None:
         self.ledger, self.store, self.settings = ledger, store, settings
-        self.count, self.target, self.start, self.on_news, self.on_wait = workers, target, start, on_news, on_wait
+        self.count, self.target, self.start, self.on_news, self.on_tick = workers, target, start, on_news, on_tick
         self.again = set(again)
         self.limits = settings.site.limits
         self.watch = LeaseWatch(ledger, patience=self.limits.lease_seconds, most=self.limits.attempts)
@@ -89,6 +89,11 @@ class Batch:
         if self.halt:
             raise CommandError(self.halt)
 
+    @property
+    def current(self) -> list[str]:
+        """Names of the cases that workers are at."""
+        return [next(iter(worker.tasks.values())).job.name for worker in self.workers if worker.tasks]
+
     def _finished(self, planned: Prefetch[Task]) -> bool:
         if any(worker.tasks for worker in self.workers):
             return False
@@ -102,9 +107,9 @@ class Batch:
             if state is State.DONE and not task.code and task.job.key in self.again:
                 self.again.discard(task.job.key)
                 state = self.ledger.reopen(task.job.key)
-            self._sort(task, state)
+            self._sort(task, state, known=not task.code)
 
-    def _sort(self, task: Task, state: State) -> None:
+    def _sort(self, task: Task, state: State, *, known: bool = False) -> None:
         """Put a task where its job's state says that it belongs."""
         self.elsewhere.pop(task.job.key, None)
         if state is State.PENDING:
@@ -112,7 +117,7 @@ class Batch:
         elif state is State.RUNNING:
             self.elsewhere[task.job.key] = task
         else:
-            self.on_news(task, state)
+            self.on_news(task, state, known)
 
     def _hand_out(self) -> None:
         """Give workers tasks, and start workers while there are tasks for them."""
@@ -173,7 +178,7 @@ class Batch:
     def _put_aside(self, task: Task) -> None:
         """Leave a job that could not be read to the next run; where that befalls one after the other, end this one."""
         self.unread.add(task.job.key)
-        self.on_news(task, State.PENDING)
+        self.on_news(task, State.PENDING, False)
         if self._unread_in_a_row >= _UNREAD_IN_A_ROW:
             self._stop(f"{_UNREAD_IN_A_ROW} cases in a row cannot be read: see to the source's disk or share")
 
@@ -212,8 +217,8 @@ class Batch:
         self._looked = time.monotonic()
         for worker in [worker for worker in self.workers if worker.seconds > self.limits.case_seconds]:
             self._time_out(worker)
+        self.on_tick(len(self.elsewhere))
         if self.elsewhere:
-            self.on_wait(len(self.elsewhere))
             self.watch.take_over()
             for key, state in self.ledger.states(list(self.elsewhere)).items():
                 self._sort(self.elsewhere[key], state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -324,6 +325,14 @@ class Ledger:
         with self.read() as connection:
             row = connection.execute(select(sources).where(sources.c.source == source)).mappings().first()
         return ("", {}) if row is None else (row["snapshot"], row["skipped"])
+
+    def skipped(self) -> dict[str, int]:
+        """What all sources hold and is not for the model, by reason code."""
+        counts: Counter[str] = Counter()
+        with self.read() as connection:
+            for skipped in connection.scalars(select(sources.c.skipped)):
+                counts.update(skipped)
+        return dict(counts)
 
     def settle(self, source: str, snapshot: str, keys: Iterable[str], skipped: Mapping[str, int]) -> None:
         """Note what a source holds; what it held before and is neither done nor running is withdrawn."""

@@ -18,6 +18,11 @@ _PASSING = ("UNREADABLE", "MISSING_FILE")  # of the reader's codes: what a share
 OF_OLDER_VERSIONS = ("SEG_FAILED", "SR_FAILED", "SC_FAILED")  # `reprocess` takes these cases up again by itself
 _RUN_AGAIN = "Run `healthytwin reprocess` again: it takes this case up by itself."
 _RETRY = "Try it again: `healthytwin retry`, then `healthytwin reprocess`."
+_FIRST = {
+    "TIME_OUT": "Allow more time in the site file (`limits.case_seconds`).",
+    OUT_OF_MEMORY: "Use fewer workers (`--workers`), or a machine with more memory.",
+    "WORKER_DIED": "See whether the machine has run out of memory; if so, use fewer workers (`--workers`).",
+}
 _SITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # faults of the target, not of a case
 
 
@@ -66,6 +71,31 @@ def remedy(code: str) -> str:
     if is_final(code):
         return CODES[code].remedy
     return f"{CODES[code].remedy} {_RETRY}" if code in CODES else _RETRY
+
+
+def is_automatic(code: str) -> bool:
+    """Does the next run take the case up by itself?"""
+    return code in ("CHANGED", *OF_OLDER_VERSIONS)
+
+
+def steps(code: str) -> list[str]:
+    """What exactly a person does about a reason, in order; ARCHIVE and CASE stand for names.
+
+    >>> steps("TIME_OUT")
+    ['Allow more time in the site file (`limits.case_seconds`).', \
+'Run `healthytwin retry ARCHIVE`, then `healthytwin reprocess`.']
+    >>> steps("MIXED_PATIENTS")[1]
+    'Do not use the series; tell your PACS team.'
+    """
+    from data_prep.verdict import CODES
+
+    if is_automatic(code):
+        return [_RUN_AGAIN]
+    if is_final(code):
+        find = "Find the series: `healthytwin where ARCHIVE CASE` shows its study and series UIDs."
+        return [find, CODES[code].remedy, "Run `healthytwin reprocess` again. It examines what is new."]
+    first = CODES[code].remedy if code in CODES else _FIRST.get(code, "")
+    return [*([first] if first else []), "Run `healthytwin retry ARCHIVE`, then `healthytwin reprocess`."]
 
 
 def is_final(code: str) -> bool:

@@ -50,7 +50,7 @@ def test_one_corrupt_study_is_quarantined_and_a_second_run_is_free(
     told = json.loads(done.stdout)
     assert (done.exit_code, told["jobs"]["done"], told["examined"]) == (3, 3, 3)
     assert [(refused["code"], refused["reason"]) for refused in told["quarantined"]] == [
-        ("NOT_AN_IMAGE", "a file is named, or called an image, and is none")
+        ("NOT_AN_IMAGE", "a file that was named, or has the name of an image, is not an image")
     ]
     assert FAMILY_NAME not in done.output
 
@@ -61,7 +61,7 @@ def test_one_corrupt_study_is_quarantined_and_a_second_run_is_free(
     assert json.loads(healthytwin("status", archive, "--json").stdout)["jobs"]["done"] == 3
     assert json.loads(healthytwin("retry", archive, "--json").stdout) == {"released": 0}
     (refused,) = json.loads(healthytwin("quarantine", "list", archive, "--json").stdout)["quarantined"]
-    assert refused["remedy"] == "Check what it is."
+    assert refused["remedy"] == "Export it again, or remove it from the source."
     assert healthytwin("quarantine", "release", archive, "nosuchcase").exit_code == 2
     assert "1 cases" in healthytwin("quarantine", "release", archive, refused["case"]).stdout
     assert "pending" in healthytwin("status", archive).stdout

@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
-from archive import FAMILY_NAME
+from archive import FAMILY_NAME, job
 from bright import AFFINE, BrightIsAbnormal, head
 from browser import chromium
 from typer.testing import Result
@@ -20,6 +21,10 @@ from pipelines.problems import CommandError
 from pipelines.report import cases as shown
 from pipelines.report import viewer
 from pipelines.report.volumes import write_volumes
+from pipelines.reprocess import run
+from pipelines.reprocess.archive.report import write_batch_report
+from pipelines.reprocess.ledger.ledger import Ledger
+from pipelines.reprocess.ledger.tables import deliveries
 
 Run = Callable[..., Result]
 
@@ -32,6 +37,13 @@ def archive(healthytwin: Run, identity_bundle: Path, source: Path, tmp_path: Pat
     return tmp_path / "archive"
 
 
+def facts(page: str) -> dict[str, int]:
+    """The totals at the top of the page."""
+    tiles = page.partition('tiles">')[2].partition("</dl>")[0]
+    named = re.findall(r"<dt>(?:<a [^>]*>)?([A-Z][a-z ]+)(?:</a>)?</dt><dd>(\d+)", tiles)
+    return {name: int(number) for name, number in named}
+
+
 @pytest.fixture
 def no_viewer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(viewer.VARIABLE, str(tmp_path / "none"))
@@ -41,9 +53,10 @@ def test_counts_reasons_scores_and_pictures_are_on_the_page_and_no_name(
     no_viewer: None, archive: Path, healthytwin: Run
 ) -> None:
     page = (archive / "report.html").read_text()
-    assert "3 done" in page
-    assert "1 quarantined" in page
-    assert "a file is named, or called an image, and is none" in page
+    assert facts(page) == {"Came in": 4, "Finished": 3, "Needs a person": 1}
+    assert "a file that was named, or has the name of an image, is not an image" in page
+    assert "<li>Export it again, or remove it from the source.</li>" in page
+    assert "<code>healthytwin where ARCHIVE CASE</code>" in page
     scores = [float(score) for score in re.findall(r"<dt>Score</dt><dd><strong>([\d.]+)", page)]
     assert len(scores) == 3
     assert scores == sorted(scores, reverse=True)
@@ -61,9 +74,51 @@ def test_an_archive_in_which_nothing_is_done_has_a_page(
 ) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "x.nii.gz").write_text("no image")
-    run = healthytwin("reprocess", tmp_path / "in", "-o", tmp_path / "archive", "--bundle", identity_bundle)
-    assert run.exit_code == 3
-    assert "1 quarantined" in (tmp_path / "archive" / "report.html").read_text()
+    ended = healthytwin("reprocess", tmp_path / "in", "-o", tmp_path / "archive", "--bundle", identity_bundle)
+    assert ended.exit_code == 3
+    page = (tmp_path / "archive" / "report.html").read_text()
+    assert facts(page) == {"Came in": 1, "Finished": 0, "Needs a person": 1}
+
+
+def test_the_page_of_a_run_that_is_under_way_says_how_far_it_is(
+    no_viewer: None,
+    healthytwin: Run,
+    identity_bundle: Path,
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run, "PAGE_SECONDS", 0.0)
+    pages: list[str] = []
+
+    def write(archive: Path, ledger: Ledger, **named: Any) -> Path:
+        path = write_batch_report(archive, ledger, **named)
+        pages.append(path.read_text())
+        return path
+
+    monkeypatch.setattr(run, "write_batch_report", write)
+    done = healthytwin("reprocess", source, "-o", tmp_path / "archive", "--bundle", identity_bundle)
+    assert done.exit_code == 0
+    *running, last = pages
+    assert any("Its source holds 3 cases." in page and "Time left: less than a minute." in page for page in running)
+    assert all("A run is under way." in page for page in running)
+    assert "under way" not in last
+    assert "Everything is finished. Nothing needs a person." in last
+    lines = re.findall(r"^\[\d+ s\] case (\d) of 3: [0-9a-f]{12} done", done.stderr, re.MULTILINE)
+    assert lines == ["1", "2", "3"]
+    assert re.search(r"^\[\d+ s\] 3 cases: 3 done$", done.stderr, re.MULTILINE)
+
+
+def test_what_the_pacs_has_not_taken_needs_a_person(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.enter(job())
+    with ledger.write() as connection:
+        for kind, state in (("seg", "refused"), ("sr", "waiting")):
+            row = {"key": job().key, "kind": kind, "target": "t", "state": state, "reason": "why", "changed": "now"}
+            connection.execute(deliveries.insert().values(**row))
+    page = write_batch_report(tmp_path / "archive", ledger).read_text()
+    assert "1 DICOM object refused by the PACS" in page
+    assert "1 DICOM object not sent: the PACS did not answer" in page
+    assert "1 case is not finished. Run the same <code>healthytwin reprocess</code> command to continue." in page
 
 
 def test_views_lie_where_the_scan_lies(tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ class Detector:
             timings=timings,
             appearance=maps.appearance,
             twin=_twin(volume, image, changed[0]) if changed else None,
+            window=image.meta.get("window"),
             precision=name_of(self.dtype),
         )
 

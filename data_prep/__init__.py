@@ -30,6 +30,8 @@ _HOME = {
     "NormalizeHeadd": "data_prep.transforms.regions",
     "NormalizePercentilesd": "data_prep.transforms.intensity",
     "NormalizeTissued": "data_prep.transforms.intensity",
+    "NormalizeWindowd": "data_prep.transforms.window",
+    "WindowRegiond": "data_prep.transforms.window",
     "TissueRegiond": "data_prep.transforms.intensity",
     "Fingerprint": "data_prep.fingerprint",
     "take_fingerprint": "data_prep.fingerprint",

@@ -23,21 +23,26 @@ class Fingerprint:
         spacing: median voxel size in mm along these axes.
         extent: largest size in mm along these axes.
         scans: how many it was taken from.
+        chosen: the voxel size in mm to work at, along these axes; None: it follows from the others.
     """
 
     axcodes: str
     spacing: tuple[float, float, float]
     extent: tuple[float, float, float]
     scans: int
+    chosen: tuple[float, float, float] | None = None
 
     @property
     def thick(self) -> bool:
         """Are the slices so thick that they must not be halved in number?"""
-        return self.spacing[2] >= _THICK * max(self.spacing[:2])
+        steps = self.chosen or self.spacing
+        return steps[2] >= _THICK * max(steps[:2])
 
     @property
     def pixdim(self) -> tuple[float, float, float]:
-        """The voxel size to work at: the scans' own, or as coarse as 128 voxels across ask for."""
+        """The voxel size to work at: the chosen one, the scans' own, or as coarse as 128 voxels across ask for."""
+        if self.chosen is not None:
+            return self.chosen
         in_plane = max(*self.spacing[:2], max(self.extent[:2]) / _MOST_IN_PLANE)
         return in_plane, in_plane, self.spacing[2] if self.thick else max(self.spacing[2], in_plane)
 

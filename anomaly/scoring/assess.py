@@ -28,12 +28,15 @@ class Examination:
         score: float32 in [0, 1].
         twin: float32 in the source's intensity units: the image with the abnormal part made healthy; None where
             the method draws none, or nobody asked for it.
+        window: lowest and highest intensity that the network tells apart, such as HU of a CT; None: it follows from
+            the image.
     """
 
     finding: Finding
     mask: Array
     score: Array
     twin: Array | None = None
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,7 @@ def assess(
     timings: Mapping[str, float],
     appearance: Mapping[str, float] | None = None,
     twin: Array | None = None,
+    window: tuple[float, float] | None = None,
     found: tuple[Array, list[Lesion]] | None = None,
     precision: Arithmetic = "fp32",
 ) -> Examination:
@@ -72,6 +76,7 @@ def assess(
         timings: seconds by step.
         appearance: of the prepared scan.
         twin: passed through.
+        window: passed through.
         precision: of the network's arithmetic.
         found: mask and lesions, where `find_lesions` has given them already.
     """
@@ -101,7 +106,7 @@ def assess(
         precision=precision,
         versions=software_versions(),
     )
-    return Examination(finding=finding, mask=mask, score=score_map.astype(np.float32), twin=twin)
+    return Examination(finding=finding, mask=mask, score=score_map.astype(np.float32), twin=twin, window=window)
 
 
 @cache

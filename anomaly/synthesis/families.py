@@ -1,7 +1,8 @@
 """Families of anomalies: what happens to the image inside a shape.
 
 Each family is a function of the healthy image `(*spatial)` in [0, 1], the soft mask `(*spatial)` and a seeded
-generator; it returns the abnormal image. How bright a lesion gets is drawn between the tissue under it and the
+generator; it returns the abnormal image. `shift`, `plateau` and `scattered` also take `darker`, the part of the draws
+that darken instead of brighten. How bright a lesion gets is drawn between the tissue under it and the
 brightest of the image: oedema in a FLAIR head is about twice as bright as brain, an infarct in a late-enhancement
 heart five times as bright as nulled muscle, and one range serves both.
 """
@@ -19,21 +20,22 @@ from scipy.ndimage import find_objects, gaussian_filter, map_coordinates
 from anomaly.synthesis.shapes import ShapeDrawer, draw_lining, draw_scatter, draw_shape, smooth_noise
 
 Array = np.ndarray
-Family = Callable[[Array, Array, Generator], Array]
+Family = Callable[..., Array]
+DARKER = 0.25  # part of the draws of `shift` and `plateau` that darken, where nothing else is asked for
 
 
-def shift(image: Array, mask: Array, rng: Generator) -> Array:
+def shift(image: Array, mask: Array, rng: Generator, *, darker: float = DARKER) -> Array:
     """Brighter or darker by a smooth, textured amount; anatomy stays visible [Baugh 2023, intensity tasks]."""
     level = _level(image, mask)
-    strength = (_brighter(image, level, rng) if rng.random() < 0.75 else level * rng.uniform(0.2, 0.75)) - level
+    strength = (_brighter(image, level, rng) if rng.random() < 1 - darker else level * rng.uniform(0.2, 0.75)) - level
     texture = 1 + rng.uniform(0, 0.6) * smooth_noise(rng, image.shape, grain=rng.uniform(2, 10))
     return image + mask * strength * texture
 
 
-def plateau(image: Array, mask: Array, rng: Generator) -> Array:
+def plateau(image: Array, mask: Array, rng: Generator, *, darker: float = DARKER) -> Array:
     """A tissue of its own value that hides the anatomy, as an infiltrating tumour or oedema does."""
     level = _level(image, mask)
-    level = _brighter(image, level, rng) if rng.random() < 0.75 else level * rng.uniform(0.2, 0.8)
+    level = _brighter(image, level, rng) if rng.random() < 1 - darker else level * rng.uniform(0.2, 0.8)
     texture = rng.uniform(0, 0.12) * smooth_noise(rng, image.shape, grain=rng.uniform(2, 12))
     detail = rng.uniform(0, 0.8) * (image - _blur(image, 2.0))
     opacity = mask * rng.uniform(0.5, 1.0)
@@ -81,10 +83,10 @@ def swap(image: Array, mask: Array, rng: Generator) -> Array:
     return (1 - mask) * image + mask * (_blur(image, width) + detail)
 
 
-def scattered(image: Array, mask: Array, rng: Generator) -> Array:
+def scattered(image: Array, mask: Array, rng: Generator, *, darker: float = 0.2) -> Array:
     """Many small spots of one brightness, as demyelination and small-vessel disease show."""
     level = _level(image, mask)
-    level = _brighter(image, level, rng) if rng.random() < 0.8 else level * rng.uniform(0.2, 0.7)
+    level = _brighter(image, level, rng) if rng.random() < 1 - darker else level * rng.uniform(0.2, 0.7)
     opacity = mask * rng.uniform(0.6, 1.0)
     return (1 - opacity) * image + opacity * level
 
@@ -124,6 +126,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         for f in (shift, plateau, cored, foreign, poisson, blur, swap, coarse_noise, displace, scattered, lining)
     }
 )
+EITHER = frozenset({"shift", "plateau", "scattered"})
+"""The families that take `darker`."""
 SHAPES: Mapping[str, ShapeDrawer] = MappingProxyType(
     {**dict.fromkeys(FAMILIES, draw_shape), "scattered": draw_scatter, "lining": draw_lining}
 )

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from scipy.ndimage import find_objects, gaussian_filter
 from skimage.morphology import isotropic_closing, isotropic_dilation
 
-from anomaly.synthesis.families import FAMILIES, SHAPES
+from anomaly.synthesis.families import EITHER, FAMILIES, SHAPES
 from anomaly.synthesis.shapes import OTHER_SLICE, Shape, render_shape, to_enclosed
 
 Array = np.ndarray
@@ -35,12 +35,14 @@ class Planting:
         shape: its outline before it meets the region.
         seed: of its texture.
         reach: gaps of the region up to twice this many voxels that it grows across.
+        darker: part of the draws of its family that darken; None: the family's own.
     """
 
     family: str
     shape: Shape
     seed: int
     reach: float = 0.0
+    darker: float | None = None
 
 
 def draw_plantings(
@@ -52,6 +54,7 @@ def draw_plantings(
     slice_ratio: tuple[float, float],
     most: int,
     reach: float,
+    darker: float | None = None,
 ) -> list[Planting]:
     """Draw one to `most` anomalies with centres in `region`, `(*spatial)` bool."""
     names = [str(rng.choice(list(families))) for _ in range(rng.integers(1, most + 1))]
@@ -61,6 +64,7 @@ def draw_plantings(
             shape=SHAPES[name](rng, region, radius=radius, slice_ratio=slice_ratio),
             seed=int(rng.integers(2**31)),
             reach=rng.uniform(0, reach),
+            darker=darker,
         )
         for name in names
     ]
@@ -89,7 +93,10 @@ def plant(image: Array, plantings: Sequence[Planting], region: Array) -> tuple[A
         inside = soft > _EDGE
         if not inside.any():
             continue
-        changed = FAMILIES[planting.family](image, soft, np.random.default_rng(planting.seed))
+        own = planting.darker is None or planting.family not in EITHER
+        changed = FAMILIES[planting.family](
+            image, soft, np.random.default_rng(planting.seed), **({} if own else {"darker": planting.darker})
+        )
         changed = np.clip(changed, 0, 1).astype(np.float32)
         change = np.abs(changed - image)
         seen = inside & (gaussian_filter(change, _in_plane(1.5, image.ndim)) > _SEEN)
@@ -163,6 +170,8 @@ class PlantAnomalyd(RandomizableTransform, MapTransform):
         most: most anomalies in one image.
         reach: most voxels over which an anomaly closes the region's gaps; drawn from 0 on. 0: nothing changes
             outside the region.
+        darker: part of the anomalies of `shift`, `plateau` and `scattered` that are darker than their surroundings;
+            None: a quarter, and a fifth of `scattered`.
         seed_keys: when given, the draw depends on these values of the item alone, so that a validation item gets
             the same anomalies in every epoch.
         keep_plantings: also return the plantings.
@@ -182,6 +191,7 @@ class PlantAnomalyd(RandomizableTransform, MapTransform):
         slice_ratio: tuple[float, float] = (0.15, 1.0),
         most: int = 2,
         reach: float = 4.0,
+        darker: float | None = None,
         seed_keys: Sequence[str] | None = None,
         keep_plantings: bool = False,
     ) -> None:
@@ -198,6 +208,7 @@ class PlantAnomalyd(RandomizableTransform, MapTransform):
             "slice_ratio": tuple(slice_ratio),
             "most": most,
             "reach": reach,
+            "darker": darker,
         }
         self.seed_keys = seed_keys
         self.keep_plantings = keep_plantings

@@ -13,6 +13,9 @@ from data_prep.files import atomically
 from data_prep.formats.source import UNREADABLE, Source, unreadable
 
 FILE = "dataset.json"
+MODALITY = "modality"
+"""Key of an entry, and of a datalist: a DICOM modality such as CT."""
+_MODALITIES = ("MR", "CT", "PT")
 SECTIONS = ("training", "validation", "test")
 Entries = Sequence[Mapping[str, Any]]
 
@@ -91,6 +94,20 @@ class Datalist:
     def is_divided(self) -> bool:
         """Has somebody said who trains and who validates?"""
         return "validation" in self.sections
+
+    @property
+    def modality(self) -> str:
+        """The DICOM modality of its images, by `modality` or nnU-Net's `channel_names`; "" where it says another thing.
+
+        Both are a name, or a dictionary from a channel's number to its name; `"0": "CT"` is CT, `"0": "FLAIR"` is none.
+        """
+        for key in (MODALITY, "channel_names"):
+            said = self.about.get(key)
+            names = list(said.values()) if isinstance(said, dict) else [said]
+            known = {str(name).strip().upper() for name in names} & set(_MODALITIES)
+            if len(known) == 1 and len({str(name).upper() for name in names}) == 1:
+                return known.pop()
+        return ""
 
     def without_folders(self) -> Datalist:
         """The same with files named without their folders, which bear patients' names: what is kept of a cohort."""

@@ -8,7 +8,7 @@ from dataclasses import Field, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from data_prep.cases.datalist import Datalist
+from data_prep.cases.datalist import MODALITY, Datalist
 from data_prep.cases.read import read_volume, volume_at
 from data_prep.errors import CONTROLS, InputError
 from data_prep.find.discovery import discover
@@ -67,6 +67,11 @@ class Case:
         return subject[0] if subject else self.name
 
     @property
+    def modality(self) -> str:
+        """DICOM's modality such as CT, of the datalist or of the series; "" where neither says it."""
+        return str(self.meta.get(MODALITY) or (self.series.modality if self.series is not None else "")).upper()
+
+    @property
     def skipped(self) -> bool:
         """Is this not for us: a localizer, a report, another modality?"""
         return self.series is not None and self.series.verdict is Verdict.SKIP
@@ -102,7 +107,9 @@ def list_cases(
     """
     datalist = source if isinstance(source, Datalist) else Datalist.at(Path(source))
     if datalist is not None:
-        return unique_names(_from_entry(datalist.path, entry, allow_gaps) for entry in datalist.section(section))
+        all_of = {MODALITY: datalist.modality} if datalist.modality else {}
+        entries = ({**all_of, **entry} for entry in datalist.section(section))
+        return unique_names(_from_entry(datalist.path, entry, allow_gaps) for entry in entries)
     return _found(Path(str(source)), allow_gaps=allow_gaps, modalities=modalities, workers=workers, passed=passed)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_prep.cases.datalist import Datalist
+from data_prep.cases.datalist import MODALITY, Datalist
 from data_prep.cohort.found import Found
 from data_prep.series import file_name
 
@@ -27,6 +27,8 @@ def datalist_cases(path: Path) -> Iterator[Found]:
             image = path.parent / entry["image"]
             label = path.parent / entry["label"] if entry.get("label") else None
             keys = {key: value for key, value in entry.items() if key not in (*_OURS, "image") and value is not None}
+            if datalist.modality:
+                keys.setdefault(MODALITY, datalist.modality)
             unknown = not datalist.is_divided and section == "test" and label is None
             yield Found(
                 name=file_name(image),

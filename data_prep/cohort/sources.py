@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from data_prep.cases.datalist import MODALITY
 from data_prep.cases.inputs import list_cases
 from data_prep.cohort.bids import bids_cases, is_bids
 from data_prep.cohort.datalists import datalist_cases
@@ -103,7 +104,8 @@ def _words(values: Iterable[str]) -> str:
 def _plain(source: Path, **discovery: Any) -> list[Found]:
     scans = []
     for case in list_cases(source, **discovery):
-        scan = Found(name=case.name, image=Path(case.image), patient=case.name, series=case.series)
+        meta = {MODALITY: case.modality} if case.modality else {}
+        scan = Found(name=case.name, image=Path(case.image), patient=case.name, series=case.series, meta=meta)
         if case.series is not None and case.series.verdict is Verdict.ACCEPT and case.series.stack is not None:
             scan = replace(scan, patient=case.series.stack.instances[0].patient)
         scans.append(scan)

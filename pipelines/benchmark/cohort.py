@@ -145,7 +145,7 @@ def gather_cohort(
         msg = f"{datalist}: no test case has a box {box_key!r}"
         raise CommandError(msg)
     listed = data.datalist(folder).write()
-    prepare = plan_for(data.fingerprint).prepare
+    prepare = plan_for(data.fingerprint, window=data.window).prepare
     if bundle is not None:
         prepare = ConfigParser.load_config_file(bundle / "configs" / "inference.yaml")["prepare"]
     return Cohort(data, listed, test, prepare)

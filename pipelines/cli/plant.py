@@ -30,6 +30,14 @@ def plant(
     radius: Annotated[
         tuple[float, float], typer.Option(metavar="MM MM", help="Smallest and largest half width of a lesion.")
     ] = (6.0, 30.0),
+    darker: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, metavar="SHARE", help="Part of the lesions of either kind that is dark."),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(metavar="LOW,HIGH", help="CT: HU in which lesions lie. [default: those of the soft tissue]"),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed plants other lesions.")] = 0,
     as_json: Json = False,
     debug: Debug = False,
@@ -37,6 +45,7 @@ def plant(
     """Make a labelled test cohort from healthy scans: each as it is, and again with lesions planted into it."""
     with guarded(as_json=as_json, debug=debug):
         from pipelines.cohort.plant import plant as run_plant
+        from pipelines.cohort.windows import window_of
 
         run = run_plant(
             source,
@@ -45,6 +54,8 @@ def plant(
             section=section,
             copies=copies,
             radius=radius,
+            darker=darker,
+            window=None if window is None else window_of(window),
             seed=seed,
         )
     tell(run, as_json, _show)

@@ -15,6 +15,28 @@ if TYPE_CHECKING:
     from pipelines.train.run import TrainRecord
 
 
+VoxelSize = Annotated[
+    str | None, typer.Option(metavar="MM[,MM,MM]", help="Voxel size to work at, slices last. [default: from the scans]")
+]
+Windows = Annotated[
+    list[str] | None,
+    typer.Option(metavar="LOW,HIGH", help="CT: HU that are seen, or brain, lung, ... [default: from the tissue]"),
+]
+Radius = Annotated[
+    tuple[float, float] | None,
+    typer.Option(metavar="MM MM", help="Smallest and largest half width of planted anomalies."),
+]
+MinLesion = Annotated[
+    float | None, typer.Option(min=0.0, metavar="ML", help="Smallest region that is reported. [default: 0.1]")
+]
+Darker = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0, max=1.0, metavar="SHARE", help="Part of planted anomalies that is dark. [default: 0.25; CT: 0.5]"
+    ),
+]
+
+
 def train(
     datalist: Annotated[
         Path, typer.Argument(metavar="DATALIST", help="dataset.json or its folder, or a folder of healthy scans.")
@@ -45,6 +67,11 @@ def train(
     held_out_families: Annotated[
         str | None, typer.Option(metavar="NAME,...", help="Anomalies to plant in validation, to choose the checkpoint.")
     ] = None,
+    voxel_size: VoxelSize = None,
+    window: Windows = None,
+    radius: Radius = None,
+    min_lesion: MinLesion = None,
+    darker: Darker = None,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs; each ends with a validation and a checkpoint.")] = 10,
     steps: Annotated[int, typer.Option(min=1, help="Steps of an epoch.")] = 140,
     batch_size: Annotated[int, typer.Option(min=1, help="Windows in one step.")] = 3,
@@ -66,14 +93,21 @@ def train(
 
     with guarded(as_json=as_json, debug=debug, when_stopped=when_stopped):
         from pipelines.bundles import check_precision, shipped_bundle
+        from pipelines.cohort.windows import window_of
         from pipelines.problems import CommandError
+        from pipelines.train.choices import Choices, sizes_of
         from pipelines.train.run import train as run_train
 
         if from_scratch and (start_from or encoder_weights):
             msg = "--from-scratch goes with neither --start-from nor --encoder-weights"
             raise CommandError(msg)
-        if not (from_scratch or start_from or encoder_weights):
-            start_from = shipped_bundle()
+        choices = Choices(
+            voxel_size=sizes_of(voxel_size),
+            windows=[window_of(text) for text in window or ()],
+            radius=radius,
+            min_lesion=min_lesion,
+            darker=darker,
+        )
         settings = {
             "epochs": epochs,
             "steps": steps,
@@ -88,9 +122,10 @@ def train(
             datalist,
             output,
             like=like,
-            start_from=start_from,
+            start_from=start_from or (None if from_scratch or encoder_weights else shipped_bundle()),
             encoder_weights=encoder_weights,
             settings={key: value for key, value in settings.items() if value is not None},
+            choices=choices,
             resume=resume,
         )
     tell(run, as_json, _show)

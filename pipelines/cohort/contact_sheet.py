@@ -53,8 +53,19 @@ def _picture(folder: Path, scan: ScanRecord, cache: Cache) -> bytes:
     image, label = folder / scan.image, folder / scan.label if scan.label else None
     status = [(part.stat().st_ino, part.stat().st_mtime_ns, part.stat().st_size) for part in (image, label) if part]
     return cache.keep(
-        cache.key("picture", 1, status), ".png", lambda partial: partial.write_bytes(_drawn(image, label))
+        cache.key("picture", 2, status), ".png", lambda partial: partial.write_bytes(_drawn(image, label))
     ).read_bytes()
+
+
+def _window(array: np.ndarray) -> tuple[float, float] | None:
+    """Of CT, HU."""
+    from data_prep.transforms.hounsfield import Hounsfield, looks_like_hu
+
+    if not looks_like_hu(array):
+        return None
+    units = Hounsfield()
+    units.add(array, "CT")
+    return units.judged("CT")[1]
 
 
 def _drawn(image: Path, label: Path | None) -> bytes:
@@ -68,7 +79,7 @@ def _drawn(image: Path, label: Path | None) -> bytes:
     chosen = [round(place * (shown.shape[-1] - 1)) for place in _PLACES]
     if label is not None and (mask := view.show(read_volume(label, allow_constant=True).array) > 0).any():
         chosen[1] = int(mask.sum(axis=(0, 1)).argmax())  # where the lesion is widest
-    low, high = np.percentile(shown[..., chosen], (0.5, 99.7))
+    low, high = _window(volume.array) or np.percentile(shown[..., chosen], (0.5, 99.7))
     strip = np.concatenate([shown[..., index] for index in chosen], axis=1).astype(np.float32)
     grey = np.clip((strip - low) / max(float(high - low), 1e-6), 0, 1)
     picture = Image.fromarray(np.rint(255 * grey).astype(np.uint8))

@@ -30,13 +30,15 @@ class TrainingData:
         sections: "training" and "validation", to their cases.
         refused: what could not be read.
         fingerprint: of the good ones.
-        modality: of the DICOM series among them, where they agree; "" else.
+        modality: of the training scans, where they agree; "" else.
+        window: of CT, HU, that holds the soft tissue of the training scans; None: they are no CT.
     """
 
     sections: dict[str, list[Case]]
     refused: list[CaseRecord]
     fingerprint: Fingerprint
     modality: str = ""
+    window: tuple[float, float] | None = None
     notes: list[str] = field(default_factory=list)
 
     def datalist(self, folder: Path) -> Datalist:
@@ -60,10 +62,12 @@ def gather(source: Path) -> TrainingData:
     """
     from data_prep import take_fingerprint
     from data_prep.cases.healthy_runs import SLICE_COUNT
+    from data_prep.transforms.hounsfield import Hounsfield
 
     sections, notes = _sections(source)
     refused: list[CaseRecord] = []
     volumes: list[Volume] = []
+    units = Hounsfield()
     good: dict[str, list[Case]] = {}
     with progress(sum(map(len, sections.values())), "checking") as begin:
         for section, cases in sections.items():
@@ -73,6 +77,8 @@ def gather(source: Path) -> TrainingData:
                 with refusing(case, refused):
                     volume = case.volume()
                     volumes.append(without_voxels(volume))
+                    if section == "training":
+                        units.add(volume.array, case.modality)
                     good[section].append(replace(case, meta={**case.meta, SLICE_COUNT: volume.shape[2]}))
     if "validation" not in good:
         good = dict(zip(LEARNED_FROM, divide(good["training"]), strict=True))
@@ -86,11 +92,14 @@ def gather(source: Path) -> TrainingData:
             f"{count['validation']} to validate on), {len(refused)} cannot be read; at least {FEWEST} are needed"
         )
         raise CommandError(msg)
+    modality, window = units.judged(_modality(source, good["training"]))
+    notes += units.notes
     return TrainingData(
         sections=good,
         refused=refused,
         fingerprint=take_fingerprint(volumes),
-        modality=_modality(good["training"]),
+        modality=modality,
+        window=window,
         notes=notes,
     )
 
@@ -137,6 +146,10 @@ def _sections(source: Path) -> tuple[dict[str, list[Case]], list[str]]:
     return {"training": training, "validation": validation}, notes
 
 
-def _modality(cases: Sequence[Case]) -> str:
-    found = {case.series.modality for case in cases if case.series is not None and case.series.modality}
-    return found.pop() if len(found) == 1 else ""
+def _modality(source: Path, cases: Sequence[Case]) -> str:
+    """Of all cases; "" where nobody says it. Raises `CommandError` where it is not one."""
+    found = sorted({case.modality for case in cases if case.modality})
+    if len(found) > 1:
+        msg = f"{source}: the training scans are of several modalities, {' and '.join(found)}; train on those of one"
+        raise CommandError(msg)
+    return found[0] if found else ""

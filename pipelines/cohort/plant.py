@@ -44,6 +44,8 @@ def plant(
     section: str | None = None,
     copies: int = 1,
     radius: tuple[float, float] = (6.0, 30.0),
+    darker: float | None = None,
+    window: tuple[float, float] | None = None,
     seed: int = 0,
 ) -> PlantRecord:
     """Write every healthy scan once as it is and `copies` times with lesions, with labels and a datalist.
@@ -59,19 +61,18 @@ def plant(
         section: of the datalist.
         copies: with lesions, of each scan.
         radius: in-plane semi-axes of a lesion in mm, smallest and largest.
+        darker: part of the lesions that are darker than their surroundings; see `PlantAnomalyd`.
+        window: of CT, HU, within which lesions are planted; None: that of the soft tissue of each CT scan.
         seed: of the lesions.
 
     Raises:
         InputError: the source is missing.
-        CommandError: an unknown family, a radius that is none, no scan, or the output cannot be written.
+        CommandError: an unknown family, a radius that is none, no scan, an output that cannot be written.
     """
     from data_prep import list_cases
     from data_prep.cases.datalist import FILE, Datalist
 
-    check_families("families", families)
-    if not 0 < radius[0] <= radius[1]:
-        msg = f"radius must be two lengths in mm, the smaller one first, got {radius[0]:g} and {radius[1]:g}"
-        raise CommandError(msg)
+    _check(families, radius)
     check_apart([source], output)
     started = time.perf_counter()
     datalist = Datalist.at(source)
@@ -79,22 +80,29 @@ def plant(
     if not cases:
         msg = f"{source}: no scan to plant lesions into"
         raise CommandError(msg)
-    for folder in ("images", "labels"):
-        writable_folder(output / folder)
+    _ = [writable_folder(output / folder) for folder in ("images", "labels")]
     record = PlantRecord(datalist=str(output / FILE), families=list(families))
     entries: list[dict[str, Any]] = []
+    same = {"families": families, "radius": radius, "seed": seed, "darker": darker}
     with progress(len(cases), "planting") as begin:
         for case in cases:
             begin(case.name)
             with refusing(case, record.refused):
                 volume = healthy_part(case)
-                draw = {"families": families, "radius": radius, "seed": seed}
+                draw = {**same, "window": window or _window(case, volume)}
                 entries += _copies(case, volume, output, copies=copies, draw=draw, record=record)
     about = {"name": output.name, "families": list(families), "radius": list(radius), "seed": seed}
     learned = _learned_from(datalist, section)
     Datalist(path=output / FILE, sections={**learned, "test": entries}, about=about).write()
     record.seconds = round(time.perf_counter() - started, 1)
     return record
+
+
+def _check(families: Sequence[str], radius: tuple[float, float]) -> None:
+    check_families("families", families)
+    if not 0 < radius[0] <= radius[1]:
+        msg = f"radius must be two lengths in mm, the smaller one first, got {radius[0]:g} and {radius[1]:g}"
+        raise CommandError(msg)
 
 
 def _learned_from(datalist: Datalist | None, section: str | None) -> dict[str, list[dict[str, Any]]]:
@@ -116,9 +124,9 @@ def _copies(
     """Write one scan's versions; gives their entries in the datalist."""
     import numpy as np
 
-    patient = case.patient
+    patient = {"patient": case.patient} | ({"modality": case.modality} if case.modality else {})
     empty = replace(volume, array=np.zeros(volume.shape, dtype=np.uint8))
-    entries = [_write(f"{case.name}_healthy", volume, empty, output) | {"patient": patient}]
+    entries = [_write(f"{case.name}_healthy", volume, empty, output) | patient]
     record.healthy += 1
     for number in range(1, copies + 1):
         name = f"{case.name}_planted{number}"
@@ -126,13 +134,29 @@ def _copies(
         if not label.array.any():
             record.bare.append(name)
             continue
-        entries.append(_write(name, image, label, output) | {"patient": patient})
+        entries.append(_write(name, image, label, output) | patient)
         record.planted += 1
     return entries
 
 
+def _window(case: Case, volume: Volume) -> tuple[float, float] | None:
+    """Of CT: that of the scan's own soft tissue; None: it is no CT."""
+    from data_prep.transforms.hounsfield import Hounsfield
+
+    units = Hounsfield()
+    units.add(volume.array, case.modality)
+    return units.judged(case.modality)[1]
+
+
 def with_lesions(
-    volume: Volume, *, name: str, families: Sequence[str], radius: tuple[float, float], seed: int
+    volume: Volume,
+    *,
+    name: str,
+    families: Sequence[str],
+    radius: tuple[float, float],
+    seed: int,
+    darker: float | None = None,
+    window: tuple[float, float] | None = None,
 ) -> tuple[Volume, Volume]:
     """A scan with lesions, in its own units as float32, and its label, uint8.
 
@@ -142,17 +166,21 @@ def with_lesions(
         families: to draw from.
         radius: in mm.
         seed: of the draw.
+        darker: part of the lesions that are darker than their surroundings.
+        window: of CT, HU; None: the scan is no CT.
     """
     import numpy as np
     from monai.data import MetaTensor
 
     from anomaly.synthesis import PlantAnomalyd
-    from data_prep import NormalizeTissued, TissueRegiond
+    from data_prep import NormalizeTissued, NormalizeWindowd, TissueRegiond, WindowRegiond
 
     i, j, k = volume.spacing
     step = (i * j) ** 0.5
     image = MetaTensor(volume.array[None].astype(np.float32), affine=volume.affine)
-    item: dict[Any, Any] = TissueRegiond("image")(NormalizeTissued("image")({"image": image, "case": f"{seed} {name}"}))
+    scale = NormalizeWindowd("image", windows=[window]) if window else NormalizeTissued("image")
+    region = WindowRegiond("image") if window else TissueRegiond("image")
+    item: dict[Any, Any] = region(scale({"image": image, "case": f"{seed} {name}"}))
     planted = PlantAnomalyd(
         "image",
         region_key="region",
@@ -161,6 +189,7 @@ def with_lesions(
         radius=(max(1.0, radius[0] / step), max(1.5, radius[1] / step)),
         slice_ratio=(_IN_SLICES[0] * step / k, _IN_SLICES[1] * step / k),
         seed_keys=["case"],
+        darker=darker,
     )(item)
     change = (planted["image"] - planted["healthy"]).numpy()[0] / planted["healthy"].meta["intensity_scale"]
     abnormal = volume.array.astype(np.float32) + change.astype(np.float32)

@@ -74,6 +74,7 @@ def prepare(
         scans = _find(run, sources, layout=layout, sequence=sequence, allow_gaps=allow_gaps)
     if not scans:
         return run
+    _check_steps(steps, scans)
     writable_folder(output)
     preparer = Preparer(Cache(output / ".store"), steps, allow_gaps=allow_gaps)
     ready = _prepare_all(run, preparer, _wanted(run, scans, exclude))
@@ -98,6 +99,16 @@ def _find(run: PrepareRecord, sources: Sequence[Path], *, allow_gaps: bool, **op
             for scan, same in zip(found, hashed, strict=True)
         ]
     return unique_names(replace(scan, name=_SAFE.sub("_", printable(scan.name))) for scan in scans)
+
+
+def _check_steps(steps: Steps, scans: Sequence[Found]) -> None:
+    """Raise `CommandError` for steps that would take the meaning from CT's numbers."""
+    from data_prep.cases.datalist import MODALITY
+
+    wanted = [name for name, asked in (("--n4", steps.n4), ("--standardise", steps.standardise)) if asked]
+    if wanted and (scan := next((scan for scan in scans if scan.meta.get(MODALITY) == "CT"), None)):
+        msg = f"{' and '.join(wanted)}: not for CT, whose Hounsfield units are one scale already; {scan.name} is CT"
+        raise CommandError(msg)
 
 
 def _prefixes(sources: Sequence[Path]) -> list[str]:
@@ -297,7 +308,7 @@ def _placed_before(folder: Path) -> set[str]:
 
 def datalist(run: PrepareRecord, ready: Sequence[Prepared]) -> Datalist:
     """The datalist of a run."""
-    from data_prep.cases.datalist import FILE, SECTIONS, Datalist
+    from data_prep.cases.datalist import FILE, MODALITY, SECTIONS, Datalist
 
     runs = {one.scan.name: one.runs for one in ready if one.runs}
     rest = {
@@ -309,6 +320,7 @@ def datalist(run: PrepareRecord, ready: Sequence[Prepared]) -> Datalist:
             keys = {"image": scan.image, "label": scan.label, "patient": scan.patient, "site": scan.site}
             entry = {key: value for key, value in keys.items() if value} | rest[scan.name]
             sections[scan.section].append(entry | ({"healthy_slices": runs[scan.name]} if scan.name in runs else {}))
-    modality = run.preparation.get("sequence") or "image"
+    said = {entry.get(MODALITY) for entries in sections.values() for entry in entries}
+    modality = run.preparation.get("sequence") or (said.pop() if len(said) == 1 else None) or "image"
     about = {"name": Path(run.output).name, "modality": {"0": modality}, "preparation": run.preparation}
     return Datalist(path=Path(run.output) / FILE, sections=sections, about=about)

@@ -126,4 +126,6 @@ def listed(case: Case) -> dict[str, Any]:
     entry = {**case.meta, "image": str(Path(case.image).resolve())}
     if case.patient != case.name:
         entry["patient"] = case.patient
+    if case.modality:
+        entry["modality"] = case.modality
     return entry | ({"healthy_slices": [list(run) for run in case.healthy_slices]} if case.healthy_slices else {})

@@ -47,8 +47,8 @@ def draw(volume: Volume, exam: Examination, *, truth: Array | None = None, most:
         return np.concatenate([shown[rows, columns, index] for index in chosen], axis=1)
 
     figure, axes, zoom = _canvas(rows.stop - rows.start, columns.stop - columns.start, len(chosen), view, exam)
-    low, high = np.percentile(image, (0.5, 99.7))
-    window = {"cmap": "gray", "vmin": low, "vmax": max(high, low + 1e-6), "aspect": view.aspect}
+    low, high = exam.window or np.percentile(image, (0.5, 99.7)).tolist()
+    window: dict[str, Any] = {"cmap": "gray", "vmin": low, "vmax": max(high, low + 1e-6), "aspect": view.aspect}
     axes[0].imshow(strip(image), **window)
     _outline(axes[0], strip(mask), FOUND, zoom)
     _numbers(axes[0], strip(view.show(numbered(exam.mask))), columns.stop - columns.start, zoom)

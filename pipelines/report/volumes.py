@@ -55,7 +55,7 @@ def make_volumes(volume: Volume, exam: Examination) -> Volumes:
         return block_reduce(array.astype(np.float32), factors, np.mean, cval=float(array.min()))
 
     image = averaged(volume.array)
-    low, high = np.percentile(image, (0.5, 99.7))
+    low, high = exam.window or np.percentile(image, (0.5, 99.7)).tolist()
     width = max(high - low, 1e-6)
     return Volumes(
         image=_nifti((image - low) / width, affine),

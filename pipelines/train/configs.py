@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.machine.files import write_whole
+from pipelines.train.choices import Choices
 
 if TYPE_CHECKING:
     from data_prep import Fingerprint
@@ -18,6 +19,11 @@ _CONFIGS = ("train", "evaluate", "inference")
 _SLAB = {True: (96, 96, 8), False: (64, 64, 32)}  # voxels in one training window, thick slices or not
 _STRIDE = 32  # of the encoder
 _FAMILIES = ["shift", "shift", "shift", "plateau", "plateau", "plateau", "foreign", "coarse_noise", "blur", "displace"]
+_AS_MEASURED: Mapping[str, Mapping[str, Any]] = {  # HU mean the same in every scan: training leaves them alone
+    "RandAdjustContrastd": {"prob": 0.0},
+    "RandBiasFieldd": {"prob": 0.0},
+    "RandScaleIntensityd": {"factors": 0.03},
+}
 _HELD_OUT = ["cored", "scattered"]  # to be seen in any scan, unlike a patch without a seam or another texture
 
 
@@ -29,17 +35,41 @@ class Plan:
         prepare: the invertible transforms from a volume to what the network sees; all three configs.
         train: keys of `train.yaml` and their values; `a::b` reaches inside.
         shared: the same for all three configs.
+        slabs: of the random transforms of training, by target, the arguments that differ.
     """
 
     prepare: list[dict[str, Any]]
     train: Mapping[str, Any] = field(default_factory=dict)
     shared: Mapping[str, Any] = field(default_factory=dict)
+    slabs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def windows(self) -> list[list[float]]:
+        """Of CT, in HU; empty: the scans are no CT."""
+        return next((step["windows"] for step in self.prepare if "windows" in step), [])
+
+    @property
+    def scaling(self) -> str:
+        """How intensities become numbers from 0 to 1, in words."""
+        if not self.windows:
+            return "the median of tissue scaled to 0.35"
+        words = " and ".join(f"{low:g} to {high:g}" for low, high in self.windows)
+        return f"{words} HU scaled to 0.05 to 1 in the body, 0 beside it"
 
 
-def plan_for(fingerprint: Fingerprint) -> Plan:
-    """A plan for scans of any organ: see `docs/how-to/train-your-own.md` for the rules."""
+def plan_for(
+    fingerprint: Fingerprint, *, window: tuple[float, float] | None = None, choices: Choices | None = None
+) -> Plan:
+    """A plan for scans of any organ: see `docs/how-to/train-your-own.md` for the rules.
+
+    Args:
+        fingerprint: of the scans.
+        window: of CT, HU; None: the scans are no CT.
+        choices: what is wanted otherwise.
+    """
+    choices = choices or Choices()
     pixdim = [round(step, 3) for step in fingerprint.pixdim]
-    loose = (0.45, 1.45) if fingerprint.thick else (1.0, 1.0)
+    loose = (0.45, 1.45) if fingerprint.thick and fingerprint.chosen is None else (1.0, 1.0)
     spacing = {
         "_target_": "Spacingd",
         "keys": "image",
@@ -57,18 +87,42 @@ def plan_for(fingerprint: Fingerprint) -> Plan:
     slab = [_window(size, most) for size, most in zip(fingerprint.shape, _SLAB[fingerprint.thick], strict=True)]
     slab[2] = min(_SLAB[fingerprint.thick][2], max(1, fingerprint.shape[2]))
     ratio = pixdim[0] / pixdim[2]
+    radius = choices.radius and [round(max(1.0, length / pixdim[0]), 2) for length in choices.radius]
+    windows = choices.windows or ([window] if window else [])
+    scale, region, slabs, darker = _intensities(windows)
+    darker = darker if choices.darker is None else choices.darker
+    train: dict[str, Any] = {
+        "slab": slab,
+        "families": _FAMILIES,
+        "held_out_families": _HELD_OUT,
+        "radius": radius or [3.0, round(min(24.0, 0.2 * max(fingerprint.shape[:2])), 1)],
+        "slice_ratio": [round(0.7 * ratio, 2), round(max(1.2, 2 * ratio), 2)],
+        "region": [region],
+    }
+    if choices.min_lesion is not None:
+        train["calibration::handlers::1::min_lesion_ml"] = choices.min_lesion
+    if darker is not None:
+        slabs = {**slabs, "PlantAnomalyd": {"darker": darker}}
+        train["validate::planting::0::darker"] = darker
     return Plan(
-        prepare=[orientation, spacing, {"_target_": "data_prep.NormalizeTissued", "keys": "image"}],
-        train={
-            "slab": slab,
-            "families": _FAMILIES,
-            "held_out_families": _HELD_OUT,
-            "radius": [3.0, round(min(24.0, 0.2 * max(fingerprint.shape[:2])), 1)],
-            "slice_ratio": [round(0.7 * ratio, 2), round(max(1.2, 2 * ratio), 2)],
-            "region": [{"_target_": "data_prep.TissueRegiond", "keys": "image"}],
-        },
+        prepare=[orientation, spacing, scale],
+        train=train,
         shared={"network_def::slice_stride": 1 if fingerprint.thick else 2, "zooms": []},
+        slabs=slabs,
     )
+
+
+def _intensities(
+    windows: Sequence[tuple[float, float]],
+) -> tuple[dict[str, Any], dict[str, Any], Mapping[str, Mapping[str, Any]], float | None]:
+    """How intensities are scaled, where anomalies lie, what training does not do to them, and how many are dark."""
+    image = {"keys": "image"}
+    if not windows:
+        scale, region = {"_target_": "data_prep.NormalizeTissued"}, {"_target_": "data_prep.TissueRegiond"}
+        return scale | image, region | image, {}, None
+    seen = {"windows": [list(window) for window in windows]}
+    region = {"_target_": "data_prep.WindowRegiond"}
+    return {"_target_": "data_prep.NormalizeWindowd", **image, **seen}, region | image, _AS_MEASURED, 0.5
 
 
 def write_bundle(root: Path, template: Path, plan: Plan, *, metadata: Mapping[str, Any]) -> None:
@@ -88,12 +142,23 @@ def write_bundle(root: Path, template: Path, plan: Plan, *, metadata: Mapping[st
     for config in _CONFIGS:
         text = (template / "configs" / f"{config}.yaml").read_text(encoding="utf-8")
         changes = {"bundle_root": f"$anomaly.bundle_root('{name}')", **plan.shared, "prepare": plan.prepare}
-        changes |= plan.train if config == "train" else {}
+        if config == "train":
+            changes |= {**plan.train, **_of_slabs(text, plan.slabs)}
         write_whole(root / "configs" / f"{config}.yaml", _changed(text, changes))
     for file in ("configs/logging.conf", "LICENSE"):
         write_whole(root / file, (template / file).read_bytes())
     known = load_metadata(template)
     write_whole(root / "configs" / "metadata.json", json.dumps({**known, **metadata}, indent=2) + "\n")
+
+
+def _of_slabs(text: str, slabs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Changes of the random transforms in a `train.yaml`, found by their targets."""
+    steps = _yaml().load(text)["train"]["slabs"]
+    return {
+        f"train::slabs::{index}::{key}": value
+        for index, step in enumerate(steps)
+        for key, value in slabs.get(step["_target_"].rpartition(".")[2], {}).items()
+    }
 
 
 def _changed(text: str, changes: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from pipelines.record import LearningRecord
 from pipelines.terminal.progress import progress_bar, waiting
 from pipelines.terminal.quiet import without_chatter, without_step_lines
 from pipelines.train.card import write_card
+from pipelines.train.choices import Choices
 from pipelines.train.configs import plan_for, write_bundle
 
 _WORK = "training"  # folder in the bundle with all that only the training needs
+_AS_THEY_FOLLOW = Choices()
 _CONFIG = Path("configs") / "train.yaml"
 
 
@@ -52,6 +55,7 @@ def train(
     start_from: Path | None = None,
     encoder_weights: str | None = None,
     settings: dict[str, Any] | None = None,
+    choices: Choices = _AS_THEY_FOLLOW,
     resume: bool = False,
 ) -> TrainRecord:
     """Train and calibrate a bundle on healthy scans.
@@ -63,6 +67,7 @@ def train(
         start_from: a bundle whose whole network is gone on from; None: begin with random weights.
         encoder_weights: a MedicalNet file for the encoder.
         settings: keys of `train.yaml` (`epochs`, `steps`, `seed`, `families`, ...) and their values.
+        choices: what of the configs is to be otherwise than it follows from the scans; not with `like`.
         resume: go on after the last whole epoch of an interrupted training.
 
     Raises:
@@ -71,15 +76,15 @@ def train(
     """
     check_apart([source], output)
     started = time.perf_counter()
-    for key in ("families", "held_out_families"):
-        if key in (settings or {}):
-            check_families(key, (settings or {})[key])
+    _check_settings(settings or {})
     begun_from = None if start_from is None else _with_weights(find_bundle(start_from))
     template, data = find_bundle(like), gather(source)
+    _check_choices(choices, data, like)
+    data = replace(data, fingerprint=replace(data.fingerprint, chosen=choices.voxel_size))
     _free(output, resume=resume)
     work = writable_folder(output / _WORK)
     data.datalist(work).write()
-    _write_configs(output, template, data, exact=like is not None)
+    _write_configs(output, template, data, choices, exact=like is not None)
     _apart(output, settings or {})
     changes = {**(settings or {}), "resume": resume}
     if begun_from is not None:
@@ -92,17 +97,18 @@ def train(
         write_whole(models / name, (work / name).read_bytes())
     record = _record(output, data, history, seconds=time.perf_counter() - started)
     if begun_from is not None:
-        record.notes.insert(
-            0,
-            f"begun with the weights of {begun_from.name}: the terms of its data bind the new weights, too "
-            "(docs/data_license.txt in the bundle)",
-        )
+        record.notes.insert(0, _begun_from(begun_from))
     write_card(output, record.model_dump(), changes=changes, licence_from=begun_from)
     data.datalist(work).without_folders().write()  # a bundle is handed on
     write_whole(
         work / "training.json", json.dumps({"provenance": provenance(), **record.model_dump()}, indent=2) + "\n"
     )
     return record
+
+
+def _begun_from(bundle: Path) -> str:
+    terms = "the terms of its data bind the new weights, too (docs/data_license.txt in the bundle)"
+    return f"begun with the weights of {bundle.name}: {terms}"
 
 
 def can_resume(output: Path) -> bool:
@@ -128,6 +134,22 @@ def _with_weights(bundle: Path) -> Path:
     return bundle
 
 
+def _check_settings(settings: dict[str, Any]) -> None:
+    for key in ("families", "held_out_families"):
+        if key in settings:
+            check_families(key, settings[key])
+
+
+def _check_choices(choices: Choices, data: TrainingData, like: Path | None) -> None:
+    """Raise `CommandError` for choices that nothing would come of."""
+    if like is not None and choices != Choices():
+        msg = "--like takes voxel size, window and anomalies from the other bundle; leave the options for them out"
+        raise CommandError(msg)
+    if choices.windows and data.modality not in ("CT", ""):
+        msg = f"--window is for CT, and the scans are {data.modality}"
+        raise CommandError(msg)
+
+
 def _apart(output: Path, settings: dict[str, Any]) -> None:
     """Raise `CommandError` where the checkpoint would be chosen on a family that is trained on."""
     import yaml
@@ -138,14 +160,12 @@ def _apart(output: Path, settings: dict[str, Any]) -> None:
         raise CommandError(msg)
 
 
-def _write_configs(output: Path, template: Path, data: TrainingData, *, exact: bool) -> None:
-    from dataclasses import replace
-
+def _write_configs(output: Path, template: Path, data: TrainingData, choices: Choices, *, exact: bool) -> None:
     from anomaly.bundle import load_metadata
 
     name = re.sub(r"\W+", "_", output.resolve().name)
     known = load_metadata(template)
-    plan = plan_for(data.fingerprint)
+    plan = plan_for(data.fingerprint, window=data.window, choices=choices)
     metadata: dict[str, Any] = {
         "name": name,
         "version": "0.1.0",
@@ -159,15 +179,17 @@ def _write_configs(output: Path, template: Path, data: TrainingData, *, exact: b
         config = yaml.safe_load((template / _CONFIG).read_text(encoding="utf-8"))
         plan = replace(plan, prepare=config["prepare"], train={}, shared={})
     else:
-        kind = data.modality or "scan"
+        windows = plan.windows
+        modality = "CT" if windows else data.modality
+        kind = modality or "scan"
         images = known["network_data_format"]
         for side in ("inputs", "outputs"):
             for entry in images[side].values():
                 entry["spatial_shape"] = ["32*n", "32*n", "n" if data.fingerprint.thick else "32*n"]
-        images["inputs"]["image"] |= {"modality": data.modality or "MR", "channel_def": {"0": kind}}
+        images["inputs"]["image"] |= {"modality": modality or "MR", "channel_def": {"0": kind}}
         metadata |= {
             "task": f"Unsupervised anomaly detection and segmentation in {kind} images",
-            "image_classes": f"single channel {kind}, the median of tissue scaled to 0.35",
+            "image_classes": f"single channel {kind}, {plan.scaling}",
             "network_data_format": images,
         }
     write_bundle(output, template, plan, metadata=metadata)

@@ -103,7 +103,7 @@ def train(
             raise CommandError(msg)
         choices = Choices(
             voxel_size=sizes_of(voxel_size),
-            windows=[window_of(text) for text in window or ()],
+            windows=tuple(window_of(text) for text in window or ()),
             radius=radius,
             min_lesion=min_lesion,
             darker=darker,

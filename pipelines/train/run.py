@@ -177,7 +177,7 @@ def _write_configs(output: Path, template: Path, data: TrainingData, choices: Ch
         import yaml
 
         config = yaml.safe_load((template / _CONFIG).read_text(encoding="utf-8"))
-        plan = replace(plan, prepare=config["prepare"], train={}, shared={})
+        plan = replace(plan, prepare=config["prepare"], train={}, shared={}, slabs={})
     else:
         windows = plan.windows
         modality = "CT" if windows else data.modality

@@ -24,7 +24,7 @@ from anomaly.finding import Finding
 from anomaly.method import COMPOSITE
 from anomaly.precision import name_of, reduced
 from anomaly.scoring.assess import Examination, Subject, assess
-from anomaly.volume import VolumeLike, check_volume
+from anomaly.volume import VolumeLike, channels_of, check_volume, named_flags, shown_channel
 
 Array = np.ndarray
 
@@ -68,6 +68,7 @@ class Detector:
             self.inferer = parser.get_parsed_content("inferer")
             self._prepare = Compose(parser.get_parsed_content("prepare"))
             self.dtype = reduced(self.device, bundle_precision(parser, precision))
+            self.sequences = tuple(parser.get("sequences") or ())
         _load_weights(self.network, self.root / WEIGHTS)
         self.network.eval()
 
@@ -76,15 +77,16 @@ class Detector:
         return self.examine(volume, case=case).finding
 
     def prepare(self, volume: VolumeLike) -> MetaTensor:
-        """What the network sees of a volume: `(1, *spatial)` in [0, 1], on the CPU, with its affine.
+        """What the network sees of a volume: `(C, *spatial)` in [0, 1], on the CPU, with its affine.
 
         Raises:
             VolumeError: the volume must not be examined, such as one with a voxel that is no number.
         """
         check_volume(volume)
-        array = torch.as_tensor(np.ascontiguousarray(volume.array, dtype=np.float32))
+        arrays = channels_of(volume, self.sequences)
+        stacked = torch.as_tensor(np.stack([np.asarray(array, dtype=np.float32) for array in arrays]))
         affine = torch.as_tensor(np.asarray(volume.affine, dtype=np.float64))
-        image = MetaTensor(array[None], affine=affine, meta={"original_affine": affine.numpy()})
+        image = MetaTensor(stacked, affine=affine, meta={"original_affine": affine.numpy()})
         prepared: MetaTensor = self._prepare({"image": image})["image"]
         return prepared
 
@@ -92,7 +94,8 @@ class Detector:
         """Examine a volume.
 
         Args:
-            volume: an `array` `(i, j, k)` with an `affine`; `source`, `series_uid`, `input_hash` and `flags` are
+            volume: an `array` `(i, j, k)` with an `affine`, and `sequences`, `(i, j, k)` or None each, where the
+                bundle looks at several; `source`, `series_uid`, `input_hash` and `flags` are
                 taken over where it has them.
             case: its name; by default the name of its source.
 
@@ -108,7 +111,8 @@ class Detector:
         maps = self.run(image, (COMPOSITE,))
         clock["network"] = time.perf_counter()
         affine = np.asarray(volume.affine, dtype=np.float64)
-        changes = [composite - image.as_tensor() for composite in maps.others.values()]  # none without a twin
+        shown = shown_channel(volume)
+        changes = [(composite - image.as_tensor())[shown : shown + 1] for composite in maps.others.values()]  # or none
         stacked = torch.cat([maps.score, *changes])
         score_map, *changed = to_source(stacked, image.affine.numpy(), source_affine=affine, shape=volume.array.shape)
         np.clip(score_map, 0, 1, out=score_map)
@@ -118,12 +122,12 @@ class Detector:
             score_map,
             affine,
             score=maps.image_score,
-            subject=_subject(volume, case, (SMALL_SLABS,) if maps.small_slabs else ()),
+            subject=_subject(volume, case, (SMALL_SLABS,) if maps.small_slabs else (), self.sequences),
             calibration=self.calibration,
             bundle=self.bundle,
             timings=timings,
             appearance=maps.appearance,
-            twin=_twin(volume, image, changed[0]) if changed else None,
+            twin=_twin(volume, image, changed[0], shown) if changed else None,
             window=image.meta.get("window"),
             precision=name_of(self.dtype),
         )
@@ -233,18 +237,19 @@ def _load_weights(network: nn.Module, path: Path) -> None:
         raise BundleError(msg) from error
 
 
-def _subject(volume: VolumeLike, case: str, flags: tuple[str, ...]) -> Subject:
+def _subject(volume: VolumeLike, case: str, flags: tuple[str, ...], sequences: tuple[str, ...]) -> Subject:
     source = str(getattr(volume, "source", ""))
     return Subject(
         case=case or Path(source).name.removesuffix(".gz").removesuffix(".nii") or "volume",
         input_hash=getattr(volume, "input_hash", ""),
         series_uid=getattr(volume, "series_uid", None),
-        flags=(*getattr(volume, "flags", ()), *flags),
+        flags=(*named_flags(getattr(volume, "flags", ()), sequences), *flags),
     )
 
 
-def _twin(volume: VolumeLike, image: MetaTensor, change: Array) -> Array:
+def _twin(volume: VolumeLike, image: MetaTensor, change: Array, shown: int) -> Array:
     """The image made healthy, in the source's units: `change`, in those of the network, becomes it in place."""
-    change /= float(image.meta.get("intensity_scale", 1.0))
+    scales = np.atleast_1d(image.meta.get("intensity_scale", 1.0))
+    change /= float(scales[shown] if len(scales) > 1 else scales[0])
     change += volume.array
     return change

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
@@ -61,6 +62,40 @@ def check_volume(volume: VolumeLike) -> None:
         raise VolumeError(name, "NAN", f"{bad} voxels of {name} are not numbers (NaN or infinite)")
     if low == high:
         raise VolumeError(name, "EMPTY", f"{name} is empty: every voxel is {low}")
+
+
+def channels_of(volume: VolumeLike, names: tuple[str, ...]) -> list[Array]:
+    """What the network looks at, one `(i, j, k)` for each sequence; one that is missing is 0 throughout.
+
+    Args:
+        volume: with `sequences` where the bundle looks at several.
+        names: of the bundle's sequences; empty or one: it looks at one image.
+
+    Raises:
+        VolumeError: WRONG_DIMENSION where the volume has not as many sequences as the bundle.
+    """
+    sequences = tuple(getattr(volume, "sequences", ())) or (volume.array,)
+    if len(sequences) != max(1, len(names)):
+        name = str(getattr(volume, "source", "")).rpartition("/")[2] or "the volume"
+        wanted = f"{len(names)} sequences ({', '.join(names)})" if len(names) > 1 else "one sequence"
+        raise VolumeError(name, "WRONG_DIMENSION", f"the bundle looks at {wanted}, and {name} has {len(sequences)}")
+    return [np.zeros_like(volume.array) if one is None else one for one in sequences]
+
+
+def named_flags(flags: Iterable[str], names: tuple[str, ...]) -> list[str]:
+    """The flags of a volume with `missing_1` as `missing_FLAIR`, where the bundle names its sequences.
+
+    >>> named_flags(["missing_1", "resampled"], ("T1", "FLAIR"))
+    ['missing_FLAIR', 'resampled']
+    """
+    missing = {f"missing_{number}": f"missing_{name}" for number, name in enumerate(names)}
+    return [missing.get(flag, flag) for flag in flags]
+
+
+def shown_channel(volume: VolumeLike) -> int:
+    """The index of the sequence that is the volume's `array`: the first that is not missing."""
+    sequences = tuple(getattr(volume, "sequences", ()))
+    return next((index for index, one in enumerate(sequences) if one is not None), 0)
 
 
 def _check_affine(name: str, affine: Array) -> None:

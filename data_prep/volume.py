@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
@@ -27,7 +27,10 @@ class Volume:
         series_uid: SeriesInstanceUID of a DICOM series.
         input_hash: SHA-256 of the content, whatever the file names.
         flags: what is unusual about it: `gantry_tilt` (the affine is sheared), `gaps_allowed` and others of
-            `Stack`, `orientation_assumed` (the format does not say which side is left).
+            `Stack`, `orientation_assumed` (the format does not say which side is left), `missing_NAME` (a sequence
+            of the visit is not there), `resampled` (a sequence lay on another grid).
+        sequences: of one visit, each `(i, j, k)` on the grid of `array` or None where it is missing; `array` is the
+            first that is not. Empty: `array` is all there is.
     """
 
     array: np.ndarray
@@ -36,6 +39,7 @@ class Volume:
     series_uid: str | None = None
     input_hash: str = ""
     flags: tuple[str, ...] = ()
+    sequences: tuple[np.ndarray | None, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -46,6 +50,11 @@ class Volume:
     def spacing(self) -> tuple[float, ...]:
         """Millimetres between voxels along each axis."""
         return tuple(float(length) for length in np.linalg.norm(self.affine[:3, :3], axis=0))
+
+    def each(self) -> list[Volume | None]:
+        """Every sequence as a volume of its own; None: missing."""
+        arrays = self.sequences or (self.array,)
+        return [None if array is None else replace(self, array=array, sequences=()) for array in arrays]
 
 
 def check_size(path: str | Path, shape: Sequence[int], *, budget: Budget = DEFAULT_BUDGET) -> None:

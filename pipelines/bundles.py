@@ -103,6 +103,17 @@ def modalities(bundle: Path) -> list[str] | None:
     return sorted(said & {"MR", "CT", "PT"}) or None
 
 
+def sequences(bundle: Path) -> list[str]:
+    """The sequences of a visit that a bundle looks at, by its `configs/inference.yaml`; empty: it looks at one scan."""
+    import yaml
+
+    path = bundle / "configs" / "inference.yaml"
+    if not path.is_file():
+        return []
+    said = yaml.safe_load(path.read_text(encoding="utf-8")).get("sequences")
+    return [str(name) for name in said] if isinstance(said, list) else []
+
+
 def load(bundle: Path, *, device: str | None, calibration: Path | None = None, precision: str = "auto") -> Detector:
     """The detector of a bundle, with its own calibration or one that the site has made.
 

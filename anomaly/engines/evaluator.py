@@ -35,7 +35,7 @@ class AnomalyEvaluator(Evaluator):
 
     Args:
         device: where the network runs.
-        val_data_loader: batches of one case with `image`, `(1, 1, *spatial)` in [0, 1], and `case`.
+        val_data_loader: batches of one case with `image`, `(1, C, *spatial)` in [0, 1], and `case`.
         network: image to score map; see `anomaly.method.Method`.
         inferer: how to run it; `SlabInferer` by default.
         top_fraction: see `anomaly.scoring.image_score`.
@@ -94,7 +94,11 @@ class AnomalyEvaluator(Evaluator):
             "score": maps.image_score,
             "seconds": maps.seconds,
             "cpu_seconds": maps.cpu_seconds,
-            **({} if twin is None else {"subtraction": _like((twin[None] - image.cpu()).abs(), image)}),
+            **(
+                {}
+                if twin is None
+                else {"subtraction": _like((twin[None] - image.cpu()).abs().mean(dim=1, keepdim=True), image)}
+            ),
             **{key: batchdata[key] for key in _TRUTHS if key in batchdata},
         }
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)

@@ -85,8 +85,7 @@ def examine_prepared(
         found, is_short = within_memory(network, lambda: inferer(batch, call), needed=needed, free=free_memory)
     score, *others = torch.split(found[0].float().cpu(), call.sizes or [1])
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
-    seen = convert_to_numpy(image)[0]
-    body = foreground(seen)
+    seen, body = seen_of(convert_to_numpy(image))
     return Maps(
         score=score,
         others=dict(zip(call.names, others, strict=True)),
@@ -97,6 +96,23 @@ def examine_prepared(
         cpu_seconds=cpu_seconds,
         small_slabs=is_short,
     )
+
+
+def seen_of(channels: Array) -> tuple[Array, Array]:
+    """One image of several channels, and the body that any of them shows.
+
+    Args:
+        channels: `(C, *spatial)` in [0, 1]; one that is 0 throughout is missing.
+
+    Returns:
+        The mean of the channels that are there, and the body, bool, both `(*spatial)`.
+    """
+    if len(channels) == 1:
+        return channels[0], foreground(channels[0])
+    present = [channel for channel in channels if channel.any()] or [channels[0]]
+    seen: Array = np.mean(present, axis=0)
+    body: Array = np.any([foreground(channel) for channel in present], axis=0)
+    return seen, body
 
 
 class _Stacked:
@@ -147,4 +163,4 @@ def scores_of(result: Mapping[str, Any]) -> Array:
 
 def appearance_of(result: Mapping[str, Any]) -> dict[str, float]:
     """What a case of an `AnomalyEvaluator` looks like: see `anomaly.scoring.appearance`."""
-    return appearance(convert_to_numpy(result["image"])[0], convert_to_numpy(result["body"]))
+    return appearance(seen_of(convert_to_numpy(result["image"]))[0], convert_to_numpy(result["body"]))

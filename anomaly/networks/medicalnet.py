@@ -17,7 +17,7 @@ HUB_PREFIX = "hub:"
 
 
 def medicalnet_encoder(
-    depth: int = 10, *, spatial_dims: int = 3, slice_stride: int = 1, dilated: bool = False
+    depth: int = 10, *, spatial_dims: int = 3, slice_stride: int = 1, dilated: bool = False, channels: int = 1
 ) -> ResNetFeatures:
     """MedicalNet's ResNet [Chen, Ma & Zheng 2019, arXiv 1904.00625] as an encoder with five feature maps.
 
@@ -31,9 +31,10 @@ def medicalnet_encoder(
         slice_stride: 1 keeps the slice resolution at every level, 2 halves it with the in-plane resolution.
         dilated: as the original, whose last two stages keep the resolution of the second and dilate by 2 and 4.
             MONAI's halve it instead; weights' names and shapes are the same.
+        channels: of the image.
 
     Returns:
-        A module mapping `(B, 1, *spatial)` to maps at in-plane strides 2, 4, 8, 16 and 32; dilated 2, 4, 8, 8 and 8.
+        A module mapping `(B, C, *spatial)` to maps at in-plane strides 2, 4, 8, 16 and 32; dilated 2, 4, 8, 8 and 8.
 
     Raises:
         ValueError: `slice_stride` is neither 1 nor 2.
@@ -41,7 +42,7 @@ def medicalnet_encoder(
     if slice_stride not in (1, 2):
         msg = f"slice_stride must be 1 or 2, got {slice_stride}"
         raise ValueError(msg)
-    encoder = ResNetFeatures(f"resnet{depth}", pretrained=False, spatial_dims=spatial_dims, in_channels=1)
+    encoder = ResNetFeatures(f"resnet{depth}", pretrained=False, spatial_dims=spatial_dims, in_channels=channels)
     if dilated:
         _dilate(encoder.layer3, 2)
         _dilate(encoder.layer4, 4)
@@ -135,9 +136,11 @@ def _unwrap(checkpoint: object, path: Path) -> dict[str, Tensor]:
 
 
 def flattened(state: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a 3-D network for one of two dimensions; those that fit stay as they are.
+    """Weights of a network for one of two dimensions or other channels; those that fit stay as they are.
 
     Kernels are summed along the slices: inside a volume that is the same on every slice, both networks answer alike.
+    Kernels of one channel are spread evenly over several, those of several summed for one: where all channels are the
+    same, both answer alike. What has one output for the image's one channel is repeated for each.
 
     Args:
         state: of the network that was trained.
@@ -147,8 +150,17 @@ def flattened(state: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict
 
 
 def _fit(value: Tensor, target: Tensor) -> Tensor:
-    """A 3-D kernel `(O, I, k, k, k)` summed along its slice axis where the target is 2-D `(O, I, k, k)`."""
-    return value.sum(dim=-1) if value.ndim == 5 and target.ndim == 4 else value
+    """A kernel `(O, I, ...)` summed along its slices where the target is 2-D, and spread, summed or repeated."""
+    value = value.sum(dim=-1) if value.ndim == 5 and target.ndim == 4 else value
+    if value.ndim != target.ndim or value.ndim == 0 or value.shape == target.shape:
+        return value
+    if value.ndim >= 4 and value.shape[1] != target.shape[1] and 1 in (value.shape[1], target.shape[1]):
+        count = target.shape[1]
+        spread = (value.shape[0], count, *value.shape[2:])
+        value = value.sum(dim=1, keepdim=True) if count == 1 else value.expand(spread) / count
+    if value.shape[0] == 1 < target.shape[0] and value.shape[1:] == target.shape[1:]:
+        value = value.expand(target.shape[0], *value.shape[1:])
+    return value.clone()
 
 
 def _from_hub(name: str) -> Path:

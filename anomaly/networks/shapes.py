@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from anomaly.method import SCORE
+
 UNET_MULTIPLE = 32
 """Of MONAI's `BasicUNet`: it halves four times, and its instance norm needs more than one voxel in the smallest map."""
 
@@ -40,9 +42,8 @@ class SliceWise(nn.Module):
         self.method, self.batch = method, batch
 
     def forward(self, image: Tensor) -> Tensor:
-        """The score map of `image`, `(B, 1, h, w, d)`, slice by slice along the last axis."""
-        scores = torch.cat([self.method(part) for part in torch.split(self._slices(image), self.batch)])
-        return self._volume(scores, image)
+        """The score map of `image`, `(B, C, h, w, d)`, slice by slice along the last axis, the mean of its channels."""
+        return self._of_slices(lambda part: {SCORE: self.method(part)}, image)[SCORE]
 
     def explain(self, image: Tensor) -> dict[str, Tensor]:
         """What the method has to say of every slice, each `(B, C, h, w, d)`."""
@@ -53,6 +54,16 @@ class SliceWise(nn.Module):
         return self._of_slices(self.method.examine, image)
 
     def _of_slices(self, call: Any, image: Tensor) -> dict[str, Tensor]:
+        """Of each channel alone; scores are averaged over those that are there, all else stands side by side."""
+        channels = [self._of_channel(call, channel) for channel in torch.split(image, 1, dim=1)]
+        if len(channels) == 1:
+            return channels[0]
+        there = [bool(channel.any()) for channel in torch.split(image, 1, dim=1)]
+        joined = {name: torch.cat([one[name] for one in channels], dim=1) for name in channels[0]}
+        scores = [one[SCORE] for one, present in zip(channels, there, strict=True) if present or not any(there)]
+        return {**joined, SCORE: torch.stack(scores).mean(dim=0)}
+
+    def _of_channel(self, call: Any, image: Tensor) -> dict[str, Tensor]:
         answers = [call(part) for part in torch.split(self._slices(image), self.batch)]
         return {name: self._volume(torch.cat([answer[name] for answer in answers]), image) for name in answers[0]}
 

@@ -34,6 +34,7 @@ class TwinGenerator(nn.Module):
             rather than the mean of the crop keep the answer the same in every window.
         evidence: let the mask head hear the distance between image and twin.
         dilated: see `medicalnet_encoder`.
+        channels: of the image and its twin, such as the sequences of one visit; M always has one.
 
     Attributes:
         slab: how many slices the widest layers, which look at each slice alone, compute at once; 0: all. Fewer take
@@ -51,6 +52,7 @@ class TwinGenerator(nn.Module):
         input_std: float = 0.2,
         evidence: bool = False,
         dilated: bool = False,
+        channels: int = 1,
     ) -> None:
         super().__init__()
         if len(decoder_channels) != 5:
@@ -60,20 +62,22 @@ class TwinGenerator(nn.Module):
         self.halved = spatial_dims if slice_stride == 2 or spatial_dims == 2 else 2
         self.stride = 32  # of the encoder; an attribute, because TorchScript knows no module's constants
         self.input_mean, self.input_std = input_mean, input_std
-        self.encoder = medicalnet_encoder(depth, spatial_dims=spatial_dims, slice_stride=slice_stride, dilated=dilated)
+        self.encoder = medicalnet_encoder(
+            depth, spatial_dims=spatial_dims, slice_stride=slice_stride, dilated=dilated, channels=channels
+        )
         expansion = 4 if depth >= 50 else 1
         skips = [256 * expansion, 128 * expansion, 64 * expansion, 64, _STEM_CHANNELS]
         inputs = [512 * expansion, *decoder_channels[:-1]]
         flat = [False, False, True, True, True]  # in-plane kernels where the maps are largest
         self.slab = 0
         self.first_flat = flat.index(True) if slice_stride == 1 and spatial_dims == 3 else len(flat)
-        self.stem = _conv(spatial_dims, 1, _STEM_CHANNELS, in_plane=True)
+        self.stem = _conv(spatial_dims, channels, _STEM_CHANNELS, in_plane=True)
         self.blocks = nn.ModuleList(
             _conv(spatial_dims, above + skip, out, in_plane=thin)
             for above, skip, out, thin in zip(inputs, skips, decoder_channels, flat, strict=True)
         )
         head = nn.Conv2d if spatial_dims == 2 else nn.Conv3d
-        self.twin_head = head(decoder_channels[-1], 1, kernel_size=1)
+        self.twin_head = head(decoder_channels[-1], channels, kernel_size=1)
         nn.init.normal_(self.twin_head.weight, std=0.01)  # the twin begins as the image itself
         nn.init.zeros_(self.twin_head.bias)  # type: ignore[arg-type]
         self.mask_head = head(decoder_channels[-1], 1, kernel_size=1)
@@ -85,11 +89,11 @@ class TwinGenerator(nn.Module):
         """Run both heads.
 
         Args:
-            image: `(B, 1, *spatial)` in [0, 1]; any size, padded inside to what the encoder needs. A network of two
+            image: `(B, C, *spatial)` in [0, 1]; any size, padded inside to what the encoder needs. A network of two
                 dimensions also takes `(B, 1, i, j, 1)`, volumes of one slice.
 
         Returns:
-            Residual R and mask logit, both of the image's shape.
+            Residual R, of the image's shape, and mask logit, `(B, 1, *spatial)`.
         """
         residual, logit, _ = self.decode(image)
         return residual, logit
@@ -137,7 +141,7 @@ class TwinGenerator(nn.Module):
         assert self.distance is not None
         twin = torch.clamp(image + residual.detach(), 0, 1)
         distances = self.distance(self._normalise(image), self._normalise(twin))
-        return torch.cat([(twin - image).abs() / self.input_std, distances], dim=1)
+        return torch.cat([(twin - image).abs().mean(dim=1, keepdim=True) / self.input_std, distances], dim=1)
 
     def _pad(self, image: Tensor) -> Tensor:
         """Zeros (air) after the end of each strided axis, up to a multiple of the encoder's stride."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ Array = np.ndarray
 _LEAST_CHANGE = 0.05  # mean change inside the mask, in units of normalised intensity; less is not visible
 _TRIES = 8  # draws, until one of them changes something visibly
 _EDGE = 0.35  # soft-mask value from which a voxel counts as abnormal
+_SHOWS = 2 / 3  # of the channels, in which an anomaly is seen
+_BLANK = 0.1  # normalised intensity that a channel which is there has somewhere
 _SEEN = 0.03  # smoothed change from which it does; what nobody can see is no truth to learn
 
 
@@ -36,6 +38,8 @@ class Planting:
         seed: of its texture.
         reach: gaps of the region up to twice this many voxels that it grows across.
         darker: part of the draws of its family that darken; None: the family's own.
+        channels: in which it shows; None: in all.
+        linked: does it look alike in all channels, as in several windows of one CT?
     """
 
     family: str
@@ -43,6 +47,8 @@ class Planting:
     seed: int
     reach: float = 0.0
     darker: float | None = None
+    channels: tuple[int, ...] | None = None
+    linked: bool = False
 
 
 def draw_plantings(
@@ -74,18 +80,21 @@ def plant(image: Array, plantings: Sequence[Planting], region: Array) -> tuple[A
     """Plant anomalies, one after the other.
 
     Args:
-        image: `(*spatial)` in [0, 1].
+        image: `(*spatial)` in [0, 1], or `(C, *spatial)`: an anomaly then has one shape, and a strength of its own in
+            each channel.
         plantings: what to plant; one that changes hardly anything is left out.
         region: `(*spatial)` bool, where anomalies may lie; see `room` for how far they reach beyond.
 
     Returns:
-        The abnormal image and the true mask (0 or 1), both `(*spatial)` float32. A voxel is true where the shape
-        is and the change, smoothed a little, can be seen.
+        The abnormal image and the true mask (0 or 1), `(*spatial)`, both float32. A voxel is true where the shape
+        is and the change, smoothed a little, can be seen in any channel.
     """
-    image, truth = image.astype(np.float32), np.zeros(image.shape, dtype=np.float32)
+    several = image.ndim > region.ndim
+    channels = [channel.astype(np.float32) for channel in (image if several else image[None])]
+    truth = np.zeros(region.shape, dtype=np.float32)
     away = to_enclosed(region) if any(planting.shape.depth for planting in plantings) else None
     for planting in plantings:
-        soft = render_shape(planting.shape, image.shape)
+        soft = render_shape(planting.shape, region.shape)
         near = _around(soft, planting.reach)
         soft[near] *= room(region[near], planting.reach)
         if away is not None and planting.shape.depth:
@@ -93,17 +102,36 @@ def plant(image: Array, plantings: Sequence[Planting], region: Array) -> tuple[A
         inside = soft > _EDGE
         if not inside.any():
             continue
-        own = planting.darker is None or planting.family not in EITHER
-        changed = FAMILIES[planting.family](
-            image, soft, np.random.default_rng(planting.seed), **({} if own else {"darker": planting.darker})
-        )
-        changed = np.clip(changed, 0, 1).astype(np.float32)
-        change = np.abs(changed - image)
-        seen = inside & (gaussian_filter(change, _in_plane(1.5, image.ndim)) > _SEEN)
-        if not seen.any() or change[seen].mean() < _LEAST_CHANGE:
-            continue
-        image, truth = changed, np.maximum(truth, seen)
-    return image, truth
+        for number in planting.channels or range(len(channels)):
+            changed, seen = _changed(channels[number], soft, planting, 0 if planting.linked else number)
+            if seen is not None:
+                channels[number], truth = changed, np.maximum(truth, seen)
+    return np.stack(channels) if several else channels[0], truth
+
+
+def _changed(image: Array, soft: Array, planting: Planting, draw: int) -> tuple[Array, Array | None]:
+    """One channel `(*spatial)` with the anomaly, and where it is seen; None: it changes hardly anything."""
+    own = planting.darker is None or planting.family not in EITHER
+    rng = np.random.default_rng([planting.seed, draw] if draw else planting.seed)
+    changed = FAMILIES[planting.family](image, soft, rng, **({} if own else {"darker": planting.darker}))
+    changed = np.clip(changed, 0, 1).astype(np.float32)
+    change = np.abs(changed - image)
+    seen = (soft > _EDGE) & (gaussian_filter(change, _in_plane(1.5, image.ndim)) > _SEEN)
+    visible = seen.any() and change[seen].mean() >= _LEAST_CHANGE
+    return changed, seen if visible else None
+
+
+def _channels(rng: Generator, present: Sequence[int], *, linked: bool) -> tuple[int, ...]:
+    """In which of the channels an anomaly shows: in all of linked ones, else in some, each of two times in three."""
+    if linked or len(present) == 1:
+        return tuple(present)
+    chosen = [number for number in present if rng.random() < _SHOWS]
+    return tuple(chosen or [int(rng.choice(present))])
+
+
+def _present(image: Array) -> list[int]:
+    """The channels of `(C, *spatial)` that hold more than noise; the first where none does."""
+    return [number for number, channel in enumerate(image) if np.quantile(channel, 0.999) > _BLANK] or [0]
 
 
 def room(region: Array, reach: float) -> Array:
@@ -156,8 +184,8 @@ def _in_plane(sigma: float, dims: int) -> tuple[float, ...]:
 class PlantAnomalyd(RandomizableTransform, MapTransform):
     """Plant anomalies in a healthy image.
 
-    Reads `image` `(1, *spatial)` in [0, 1] and writes the abnormal image in its place, the untouched image under
-    `healthy` and the true mask under `mask`, same shape. The plantings themselves stand under `plantings` (a
+    Reads `image` `(C, *spatial)` in [0, 1] and writes the abnormal image in its place, the untouched image under
+    `healthy` and the true mask under `mask`, `(1, *spatial)`. The plantings themselves stand under `plantings` (a
     list of `Planting`) when `keep_plantings` is set: `plant` replays them.
 
     Args:
@@ -174,6 +202,8 @@ class PlantAnomalyd(RandomizableTransform, MapTransform):
             None: a quarter, and a fifth of `scattered`.
         seed_keys: when given, the draw depends on these values of the item alone, so that a validation item gets
             the same anomalies in every epoch.
+        drop: part of the images of several channels that lose one or more of them, but for one.
+        linked: channels are windows of one scan, and an anomaly looks alike in all.
         keep_plantings: also return the plantings.
 
     Raises:
@@ -193,6 +223,8 @@ class PlantAnomalyd(RandomizableTransform, MapTransform):
         reach: float = 4.0,
         darker: float | None = None,
         seed_keys: Sequence[str] | None = None,
+        drop: float = 0.0,
+        linked: bool = False,
         keep_plantings: bool = False,
     ) -> None:
         MapTransform.__init__(self, keys)
@@ -210,6 +242,7 @@ class PlantAnomalyd(RandomizableTransform, MapTransform):
             "reach": reach,
             "darker": darker,
         }
+        self.drop, self.linked = drop, linked
         self.seed_keys = seed_keys
         self.keep_plantings = keep_plantings
 
@@ -217,25 +250,49 @@ class PlantAnomalyd(RandomizableTransform, MapTransform):
         """Plant in the image of the first key."""
         item = dict(data)
         key = self.keys[0]
-        image = convert_to_numpy(item[key])[0]
-        region = np.ones(image.shape, dtype=bool)
+        image = convert_to_numpy(item[key])
+        region = np.ones(image.shape[1:], dtype=bool)
         if self.region_key is not None:
             region = convert_to_numpy(item[self.region_key])[0] > 0
         rng = np.random.default_rng(self._seed(item))
+        present = self._kept(rng, _present(image)) if len(image) > 1 else [0]
+        whole, image = image, self._without(image, present)
         plantings: list[Planting] = []
-        abnormal, truth = image, np.zeros(image.shape, dtype=np.float32)
+        abnormal, truth = image, np.zeros(region.shape, dtype=np.float32)
         if rng.random() < self.prob and region.any():
             for _ in range(_TRIES):
                 plantings = draw_plantings(rng, region, **self.draw)
+                if len(image) > 1:
+                    chosen = [_channels(rng, present, linked=self.linked) for _ in plantings]
+                    plantings = [
+                        replace(one, channels=channels, linked=self.linked)
+                        for one, channels in zip(plantings, chosen, strict=True)
+                    ]
                 abnormal, truth = plant(image, plantings, region)
                 if truth.any():
                     break
-        item["healthy"] = item[key]
+        item["healthy"] = item[key] if image is whole else torch.as_tensor(image)
         item["mask"] = torch.as_tensor(truth)[None]
-        item[key] = torch.as_tensor(abnormal)[None]
+        item[key] = torch.as_tensor(abnormal)
         if self.keep_plantings:
             item["plantings"] = plantings
         return item
+
+    def _kept(self, rng: Generator, present: list[int]) -> list[int]:
+        """The channels that stay: at times one or more are taken away, as a sequence that was not made."""
+        if len(present) < 2 or rng.random() >= self.drop:
+            return present
+        count = int(rng.integers(1, len(present)))
+        return sorted(int(number) for number in rng.choice(present, count, replace=False))
+
+    @staticmethod
+    def _without(image: Array, present: Sequence[int]) -> Array:
+        """`(C, *spatial)`, 0 in the channels that are not there."""
+        if len(present) == len(image):
+            return image
+        kept = np.zeros_like(image)
+        kept[list(present)] = image[list(present)]
+        return kept
 
     def _seed(self, item: Mapping[Hashable, Any]) -> int:
         if self.seed_keys is None:

@@ -26,8 +26,9 @@ class Datalist:
 
     Args:
         path: of the file; paths in it are relative to its folder.
-        sections: those of `SECTIONS` that are there, to their entries: each has a string `image`, and may have
-            `label`, a string, `healthy_slices`, a tuple of pairs `(start, stop)`, and other keys.
+        sections: those of `SECTIONS` that are there, to their entries: each has `image`, a string, or for several
+            sequences of one visit a list of strings and, where one is missing, None; and may have `label`, a string,
+            `healthy_slices`, a tuple of pairs `(start, stop)`, and other keys.
         about: everything else in it, such as name and modality.
     """
 
@@ -109,11 +110,20 @@ class Datalist:
                 return known.pop()
         return ""
 
+    @property
+    def sequences(self) -> list[str]:
+        """The names of the images of an entry that has several, by `modality` or `channel_names`; else empty."""
+        for key in (MODALITY, "channel_names"):
+            said = self.about.get(key)
+            if isinstance(said, dict) and len(said) > 1:
+                return [str(name) for name in said.values()]
+        return []
+
     def without_folders(self) -> Datalist:
         """The same with files named without their folders, which bear patients' names: what is kept of a cohort."""
         sections = {
             name: [
-                {**entry, **{key: Path(entry[key]).name for key in ("image", "label") if entry.get(key)}}
+                {**entry, **{key: _bare(entry[key]) for key in ("image", "label") if entry.get(key)}}
                 for entry in entries
             ]
             for name, entries in self.sections.items()
@@ -139,10 +149,22 @@ def _entries(path: Path, name: str, entries: Any) -> Entries:
     return tuple(_entry(path, entry) for entry in entries)
 
 
+def _bare(image: str | Sequence[str | None]) -> Any:
+    """One path or several, without their folders."""
+    return Path(image).name if isinstance(image, str) else [one and Path(one).name for one in image]
+
+
+def _is_image(image: Any) -> bool:
+    """A path, or a list of paths and None that is not without a path."""
+    if isinstance(image, list):
+        return all(one is None or (isinstance(one, str) and one) for one in image) and any(image)
+    return isinstance(image, str)
+
+
 def _entry(path: Path, entry: Any) -> dict[str, Any]:
     entry = {"image": entry} if isinstance(entry, str) else entry
-    if not isinstance(entry, dict) or not isinstance(entry.get("image"), str):
-        raise InputError(path, "BAD_DATALIST", f"an entry without the path of one image: {entry}")
+    if not isinstance(entry, dict) or not _is_image(entry.get("image")):
+        raise InputError(path, "BAD_DATALIST", f"an entry without the path of an image: {entry}")
     if not isinstance(entry.get("label", ""), str | None):
         raise InputError(path, "BAD_DATALIST", f"a label that is no path: {entry}")
     if runs := entry.get("healthy_slices"):

@@ -10,6 +10,7 @@ import numpy as np
 
 from data_prep.cases.inputs import list_items
 from data_prep.cases.read import shape_at
+from data_prep.cases.visit import file_of
 
 SLICE_COUNT = "slice_count"
 """Key of a datalist entry: slices along the third axis of the file, so that its header need not be read for them."""
@@ -52,7 +53,7 @@ def level_weights(items: Sequence[dict[str, Any]]) -> list[float]:
     """
     levels = []
     for item in items:
-        slices = item.get(SLICE_COUNT) or _slices(item["image"])
+        slices = item.get(SLICE_COUNT) or _slices(file_of(item["image"]))
         start, stop = item.get("run", (0, slices))
         levels.append((np.arange(start, stop) + 0.5) / slices * _LEVELS)
     density = np.bincount(np.concatenate(levels).astype(int), minlength=_LEVELS) + 1.0

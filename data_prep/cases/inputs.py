@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from data_prep.cases.datalist import MODALITY, Datalist
 from data_prep.cases.read import read_volume, volume_at
+from data_prep.cases.visit import MISSING, file_of, read_visit
 from data_prep.errors import CONTROLS, InputError
 from data_prep.find.discovery import discover
 from data_prep.find.passed import PassedOver
+from data_prep.find.sequences import place_of, sequence_name, told, visits
 from data_prep.find.series_at import series_at
 from data_prep.find.walk import is_archive
 from data_prep.series import Series, file_name
@@ -31,24 +34,33 @@ class Case:
     Args:
         name: unique among the cases found together; a file's name without its extension, or a short hash of a
             series' UID.
-        image: a NIfTI or NRRD file, or the place of a DICOM series (`Series.place`).
+        image: a NIfTI or NRRD file, or the place of a DICOM series (`Series.place`); of several sequences the first
+            that is not missing.
+        images: of several sequences of one visit, in the order of their names; None: missing. Empty: there is one.
         label: a NIfTI file, or None.
         healthy_slices: runs `(start, stop)` along the file's third axis; empty: not said.
         series_uid: of a DICOM series.
-        series: where it was found by looking into a folder or archive.
+        series: where it was found by looking into a folder or archive; of several sequences that of the first.
+        parts: of several sequences the cases that were found, without those that are missing.
         meta: the datalist's other keys.
     """
 
     name: str
     image: str
+    images: tuple[str | None, ...] = ()
     label: str | None = None
     healthy_slices: tuple[tuple[int, int], ...] = ()
     series_uid: str | None = None
     series: Series | None = field(default=None, repr=False, compare=False)
+    parts: tuple[Case, ...] = field(default=(), repr=False, compare=False)
     meta: dict[str, Any] = field(default_factory=dict)
 
     def volume(self, *, allow_gaps: bool = False) -> Volume:
-        """Read the image; see `read_volume`."""
+        """Read the image; see `read_volume` and, for several sequences, `read_visit`."""
+        if self.images:
+            return read_visit(
+                [None if one is None else partial(read_volume, one, allow_gaps=allow_gaps) for one in self.images]
+            )
         return self.series.volume() if self.series is not None else read_volume(self.image, allow_gaps=allow_gaps)
 
     @property
@@ -123,8 +135,52 @@ def _found(source: Path, *, allow_gaps: bool, **discovery: Any) -> list[Case]:
     return unique_names(_from_series(series) for series in found)
 
 
+def group_visits(cases: Sequence[Case], sequences: Sequence[str]) -> list[Case]:
+    """Cases of one sequence each as cases of one visit each; those of several sequences stay as they are.
+
+    Which files belong together follows from their names and folders (see `data_prep.find.sequences`), of DICOM from
+    patient, study and description. What is none of the sequences is left out; what is refused stays, to be told of.
+
+    Args:
+        cases: of `list_cases`.
+        sequences: at least two names such as T1 and FLAIR.
+    """
+    tells = visits([_telling(case) for case in cases], named=sequences)
+    grouped: dict[str, list[Case | None]] = {}
+    others = []
+    for case, one in zip(cases, tells, strict=True):
+        place = place_of(one.sequence, sequences) if one.sequence else None
+        if case.images or (case.series is not None and case.series.verdict is Verdict.QUARANTINE):
+            others.append(case)
+        elif place is not None and not case.skipped:
+            members = grouped.setdefault(one.visit, [None] * len(sequences))
+            members[place] = members[place] or case
+    return [*(_visit(visit, members) for visit, members in grouped.items()), *others]
+
+
+def _telling(case: Case) -> str:
+    """The path by which a case's visit and sequence are known."""
+    series = case.series
+    if series is None or series.stack is None:
+        return case.image
+    first = series.stack.instances[0]
+    return f"{first.patient}/{first.study_uid}/{sequence_name(series.sequence)}"
+
+
+def _visit(visit: str, members: Sequence[Case | None]) -> Case:
+    first = next(case for case in members if case is not None)
+    dicom = first.series is not None and first.series.stack is not None
+    name = first.name if dicom else visit.rstrip("/").rpartition("/")[2] or first.name
+    images = tuple(None if case is None else case.image for case in members)
+    return replace(first, name=name, images=images, parts=tuple(case for case in members if case is not None))
+
+
 def list_items(
-    source: str | Path | Datalist | tuple[Case, ...], section: str | None = None, *, allow_gaps: bool = False
+    source: str | Path | Datalist | tuple[Case, ...],
+    section: str | None = None,
+    *,
+    allow_gaps: bool = False,
+    sequences: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """`list_cases` as items for a MONAI dataset: `image`, `case`; `patient`, `label`, `healthy_slices` where known.
 
@@ -134,13 +190,16 @@ def list_items(
         source: see `list_cases`; or the cases that it has found before, which are not listed again.
         section: of a datalist.
         allow_gaps: of `discover`.
+        sequences: of the visits in a folder, such as T1 and FLAIR; a datalist lists visits as they are.
     """
-    cases = source if isinstance(source, tuple) else list_cases(source, section, allow_gaps=allow_gaps)
+    cases = list(source) if isinstance(source, tuple) else list_cases(source, section, allow_gaps=allow_gaps)
+    cases = group_visits(cases, sequences) if len(sequences) > 1 else cases
     items = []
     for case in cases:
         if case.skipped:
             continue
-        item: dict[str, Any] = {**case.meta, "image": case.image, "case": case.name}
+        image = [one or MISSING for one in case.images] or case.image
+        item: dict[str, Any] = {**case.meta, "image": image, "case": case.name}
         if case.patient != case.name:
             item["patient"] = case.patient
         if case.label is not None:
@@ -157,10 +216,20 @@ def _from_series(series: Series) -> Case:
 
 def _from_entry(datalist: Path, entry: Mapping[str, Any], allow_gaps: bool) -> Case:
     rest = {key: value for key, value in entry.items() if value is not None}
-    case = _at(datalist.parent / rest.pop("image"), allow_gaps)
+    image = rest.pop("image")
+    case = _at(datalist.parent / file_of(image), allow_gaps)
+    if not isinstance(image, str):
+        images = tuple(None if one is None else str(datalist.parent / one) for one in image)
+        case = replace(case, name=visit_name(images), images=images)
     label = rest.pop("label", None)
     label = str(datalist.parent / label) if label else None
     return replace(case, label=label, healthy_slices=rest.pop("healthy_slices", ()), meta=rest)
+
+
+def visit_name(images: Sequence[str | None]) -> str:
+    """What the files of a visit are called alike; the first one's name where that is nothing."""
+    first = file_of(images)
+    return file_name(told(first).visit.rstrip("/")) if told(first).sequence else file_name(first)
 
 
 def _at(path: Path, allow_gaps: bool) -> Case:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from monai.data import ITKReader
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
 from data_prep.cases.read import read_volume
+from data_prep.cases.visit import MISSING, read_visit
 from data_prep.errors import InputError
 from data_prep.volume import Volume
 
@@ -36,33 +38,36 @@ class SeriesReader(ITKReader):
         return True
 
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> Volume | InputError:
-        """The volume at one path, or why there is none.
+        """The volume at one path, or of several sequences of one visit (`n/a` for one that is missing), or why not.
 
         The reason is returned and not raised: when `read` raises, MONAI's LoadImage goes on to its other readers,
         and plain ITK reads what was refused here. `get_data` raises it.
         """
-        paths = ensure_tuple(data)
-        if len(paths) != 1:
-            return InputError(str(paths[0]), "WRONG_DIMENSION", f"one image at a time, got {len(paths)}")
+        options = {"allow_constant": self.allow_constant, "allow_gaps": self.allow_gaps}
+        calls = [None if str(path) == MISSING else partial(read_volume, path, **options) for path in ensure_tuple(data)]
         try:
-            return read_volume(paths[0], allow_constant=self.allow_constant, allow_gaps=self.allow_gaps)
+            return read_visit(calls)
         except InputError as error:
             return error
 
     def get_data(self, img: Volume | InputError) -> tuple[np.ndarray, dict[str, Any]]:
-        """The array `(i, j, k)` and MONAI's meta data of what `read` returned.
+        """The array `(i, j, k)`, of several sequences `(i, j, k, C)` with 0 for what is missing.
+
+        And MONAI's meta data of what `read` returned.
 
         Raises:
             InputError: the one that `read` returned.
         """
         if isinstance(img, InputError):
             raise img
-        return img.array, {
+        several = bool(img.sequences)
+        channels = [np.zeros_like(img.array) if one is None else one for one in img.sequences]
+        return np.stack(channels, axis=-1) if several else img.array, {
             MetaKeys.ORIGINAL_AFFINE: img.affine,
             MetaKeys.AFFINE: img.affine.copy(),
             MetaKeys.SPACE: SpaceKeys.RAS,
             MetaKeys.SPATIAL_SHAPE: np.asarray(img.shape),
-            MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),
+            MetaKeys.ORIGINAL_CHANNEL_DIM: -1 if several else float("nan"),
             "series_uid": img.series_uid or "",
             "input_hash": img.input_hash,
             "flags": " ".join(img.flags),  # text, as lists of unequal length cannot be collated

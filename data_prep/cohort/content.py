@@ -22,8 +22,11 @@ def content_hash(scan: Found) -> str:
     if series is not None and series.stack is not None:
         sources = list({instance.source for instance in series.stack.instances})
     else:
-        sources = list(files_at(scan.image))
-    digest = hashlib.sha256("".join(sorted(map(_hash, sources))).encode())
+        sources = [source for image in scan.images or (scan.image,) if image for source in files_at(image)]
+    hashes = [_hash(source) for source in sources]
+    digest = hashlib.sha256("".join(hashes if scan.images else sorted(hashes)).encode())
+    if scan.images:  # the same files in another order, or beside another gap, are another visit
+        digest.update("".join("1" if image else "0" for image in scan.images).encode())
     label = "".join(map(_hash, files_at(scan.label))) if scan.label else ""
     digest.update(f"{series.name if series else ''}:{label}".encode())
     return digest.hexdigest()

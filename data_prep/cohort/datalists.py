@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_prep.cases.datalist import MODALITY, Datalist
+from data_prep.cases.inputs import visit_name
+from data_prep.cases.visit import file_of
 from data_prep.cohort.found import Found
 from data_prep.series import file_name
 
@@ -24,16 +26,20 @@ def datalist_cases(path: Path) -> Iterator[Found]:
     datalist = Datalist.read(path)
     for section, entries in datalist.sections.items():
         for entry in entries:
-            image = path.parent / entry["image"]
+            several = not isinstance(entry["image"], str)
+            images = tuple(one and path.parent / one for one in entry["image"]) if several else ()
+            image = path.parent / file_of(entry["image"])
+            name = visit_name([one and str(one) for one in images]) if several else file_name(image)
             label = path.parent / entry["label"] if entry.get("label") else None
             keys = {key: value for key, value in entry.items() if key not in (*_OURS, "image") and value is not None}
             if datalist.modality:
                 keys.setdefault(MODALITY, datalist.modality)
             unknown = not datalist.is_divided and section == "test" and label is None
             yield Found(
-                name=file_name(image),
+                name=name,
                 image=image,
-                patient=str(entry.get("patient") or file_name(image)),
+                images=images,
+                patient=str(entry.get("patient") or name),
                 label=label,
                 site=str(entry.get("site") or ""),
                 healthy=False if unknown else None,

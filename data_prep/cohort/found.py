@@ -15,7 +15,8 @@ class Found:
 
     Args:
         name: of the case.
-        image: a file, or the place of a DICOM series.
+        image: a file, or the place of a DICOM series; of several sequences the first that is not missing.
+        images: of several sequences of one visit; None: missing. Empty: there is one.
         patient: who must not be in two sections; scans of one patient share it.
         label: a mask of what is abnormal, or None.
         site: where it was scanned; "" where not known.
@@ -29,6 +30,7 @@ class Found:
     name: str
     image: Path
     patient: str
+    images: tuple[Path | None, ...] = ()
     label: Path | None = None
     site: str = ""
     healthy: bool | None = None

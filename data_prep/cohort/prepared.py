@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data_prep.cases.read import read_volume
+from data_prep.cases.visit import read_visit
 from data_prep.cohort.cache import Cache
 from data_prep.cohort.content import content_hash
 from data_prep.cohort.found import Found
@@ -74,17 +76,21 @@ class Preparer:
         runs = [list(run) for run in scan.meta.get("healthy_slices", ())]
         key = Cache.key(content_hash(scan), self.steps.settings(), self.allow_gaps, runs)
         facts = self.cache.facts(key)
-        if facts is None or not self.cache.path(key, ".nii.gz").is_file():
+        if facts is None or not all(path.is_file() for path in self._paths(scan, key) if path):
             facts = self._make(scan, key, runs)
             self.cache.note(key, facts)
         facts |= {"shape": tuple(facts["shape"]), "spacing": tuple(facts["spacing"]), "flags": tuple(facts["flags"])}
         return Prepared(scan=scan, key=key, **facts)
 
     def _make(self, scan: Found, key: str, runs: list[list[int]]) -> dict[str, Any]:
-        before = scan.series.volume() if scan.series else read_volume(scan.image, allow_gaps=self.allow_gaps)
+        before = self._read(scan)
         label = None if scan.label is None else _label(scan.label, before)
         after = self.steps.image(before)
-        self.cache.keep(key, ".nii.gz", lambda path: save(after, path))
+        arrays = after.sequences or (after.array,)
+        for suffix, array in zip(_suffixes(scan), arrays, strict=True):
+            if array is not None:
+                one = replace(after, array=array, sequences=())
+                self.cache.keep(key, suffix, partial(save, one))
         if label is not None:
             mask = self.steps.label(label)
             self.cache.keep(key, "-label.nii.gz", lambda path: save(mask, path))
@@ -98,6 +104,16 @@ class Preparer:
             "flags": before.flags,
         }
 
+    def _read(self, scan: Found) -> Volume:
+        if scan.images:
+            read = partial(read_volume, allow_gaps=self.allow_gaps)
+            return read_visit([None if one is None else partial(read, one) for one in scan.images])
+        return scan.series.volume() if scan.series else read_volume(scan.image, allow_gaps=self.allow_gaps)
+
+    def _paths(self, scan: Found, key: str) -> list[Path | None]:
+        images = scan.images or (scan.image,)
+        return [self.cache.path(key, end) if one else None for end, one in zip(_suffixes(scan), images, strict=True)]
+
     def standardise(self, prepared: Prepared, scale: np.ndarray) -> Path:
         """The image on the cohort's scale of intensities."""
         key = Cache.key(prepared.key, "nyul", scale.tolist())
@@ -109,8 +125,12 @@ class Preparer:
         return self.cache.keep(key, ".nii.gz", write)
 
     def image(self, prepared: Prepared) -> Path:
-        """The image as the steps left it."""
-        return self.cache.path(prepared.key, ".nii.gz")
+        """The image as the steps left it; of several sequences the first that is not missing."""
+        return next(path for path in self.images(prepared) if path)
+
+    def images(self, prepared: Prepared) -> list[Path | None]:
+        """Every sequence as the steps left it; None: missing."""
+        return self._paths(prepared.scan, prepared.key)
 
     def label(self, prepared: Prepared) -> Path:
         """The mask; an empty one for a scan that has none."""
@@ -120,6 +140,11 @@ class Preparer:
             save(replace(volume, array=np.zeros(volume.shape, np.uint8)), path)
 
         return self.cache.keep(prepared.key, "-label.nii.gz", write)
+
+
+def _suffixes(scan: Found) -> list[str]:
+    """What the files of a scan end with in the cache."""
+    return [f"_{number:04d}.nii.gz" for number in range(len(scan.images))] or [".nii.gz"]
 
 
 def _label(path: Path, image: Volume) -> Volume:

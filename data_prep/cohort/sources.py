@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.cases.datalist import MODALITY
-from data_prep.cases.inputs import list_cases
+from data_prep.cases.inputs import Case, group_visits, list_cases
 from data_prep.cohort.bids import bids_cases, is_bids
 from data_prep.cohort.datalists import datalist_cases
 from data_prep.cohort.found import Found
 from data_prep.cohort.layouts import LAYOUTS
 from data_prep.errors import InputError
 from data_prep.find.order import natural_key
+from data_prep.find.sequences import Told, canonical, place_of, visits
 from data_prep.formats.source import Source, is_kept
 from data_prep.formats.table import suffix_of
 from data_prep.verdict import Verdict
@@ -25,7 +26,7 @@ NAMES = ("auto", *(layout.name for layout in LAYOUTS), "bids", "datalist", "fold
 
 
 def find_scans(
-    source: Path, *, layout: str = "auto", sequence: str | None = None, **discovery: Any
+    source: Path, *, layout: str = "auto", sequences: Sequence[str] = (), **discovery: Any
 ) -> tuple[str, list[Found]]:
     """The scans in one folder, file or archive.
 
@@ -33,7 +34,8 @@ def find_scans(
         source: where to look.
         layout: one of `NAMES`; "auto": a `dataset.json`, else the public data set whose file names occur, else
             BIDS, else a plain folder of NIfTI, NRRD and DICOM.
-        sequence: such as T1 or FLAIR, where the layout has several; upper or lower case.
+        sequences: such as T1 or FLAIR, where there are several; upper or lower case. More than one: all that a visit
+            has of them becomes one scan.
         discovery: options of `list_cases`, for plain folders.
 
     Returns:
@@ -54,12 +56,12 @@ def find_scans(
         for known in LAYOUTS:
             matches = list(known.matches(source, files)) if layout in ("auto", known.name) else []
             if matches:
-                return known.name, _chosen(source, matches, sequence)
+                return known.name, _chosen(source, matches, sequences)
         if layout in ("auto", "bids") and is_bids(source, files):
-            return "bids", _chosen(source, list(bids_cases(source, files)), sequence)
+            return "bids", _chosen(source, list(bids_cases(source, files)), sequences)
     if layout not in ("auto", "folder"):
         raise InputError(source, "BAD_DATALIST", f"no file of this folder is named as in the layout {layout}")
-    return "folder", _plain(source, **discovery)
+    return "folder", _plain(source, sequences, **discovery)
 
 
 def _files(folder: Path) -> list[str]:
@@ -74,23 +76,57 @@ def _files(folder: Path) -> list[str]:
     return sorted(found, key=natural_key)
 
 
-def _chosen(source: Path, matches: Sequence[tuple[re.Match[str], Found]], sequence: str | None) -> list[Found]:
-    """Of several sequences the one that is wanted, of one way of processing."""
+def _chosen(source: Path, matches: Sequence[tuple[re.Match[str], Found]], sequences: Sequence[str]) -> list[Found]:
+    """Of several sequences those that are wanted, of one way of processing; the files of a visit become one scan."""
     kinds = {_group(match, "sequence").casefold(): _group(match, "sequence") for match, _ in matches}
-    if sequence is None and len(kinds) > 1:
-        raise InputError(source, "BAD_DATALIST", f"there are the sequences {_words(kinds.values())}: name one")
-    if sequence is not None and sequence.casefold() not in kinds and set(kinds) != {""}:
-        raise InputError(source, "BAD_DATALIST", f"there is no {sequence} in it, but {_words(kinds.values())}")
-    wanted = [
-        (match, found)
-        for match, found in matches
-        if sequence is None or _group(match, "sequence").casefold() in (sequence.casefold(), "")
-    ]
+    kinds.pop("", None)
+    if not sequences and len(kinds) > 1:
+        raise InputError(
+            source, "BAD_DATALIST", f"there are the sequences {_words(kinds.values())}: name one, or several"
+        )
+    places = {kind: _place(kind, kinds, sequences) for kind in kinds} | {"": 0}
+    for number, name in enumerate(sequences):
+        if kinds and number not in [places[kind] for kind in kinds]:
+            raise InputError(source, "BAD_DATALIST", f"there is no {name} in it, but {_words(kinds.values())}")
+    wanted = [(match, found) for match, found in matches if places[_group(match, "sequence").casefold()] is not None]
     variants = {_group(match, "variant") for match, _ in wanted}
     if len(variants) > 1:
         reason = f"the same scans are there as {_words(variants)}: name the folder of one, or move the others away"
         raise InputError(source, "BAD_DATALIST", reason)
-    return [found for _, found in wanted]
+    if len(sequences) < 2:
+        return [found for _, found in wanted]
+    grouped: dict[tuple[str, str], list[tuple[int, Found]]] = {}
+    for match, found in wanted:
+        place = places[_group(match, "sequence").casefold()] or 0
+        grouped.setdefault((found.patient, _group(match, "visit")), []).append((place, found))
+    return [as_visit(members, len(sequences), name="_".join(filter(None, key))) for key, members in grouped.items()]
+
+
+def _place(kind: str, kinds: Iterable[str], sequences: Sequence[str]) -> int | None:
+    """Which of the wanted sequences a kind is: by its very name, or by what else it is called; None: none."""
+    exact = [name.casefold() for name in sequences]
+    if not sequences:
+        return 0
+    if kind in exact:
+        return exact.index(kind)
+    place = place_of(canonical(kind), sequences)
+    return None if place is None or exact[place] in kinds else place
+
+
+def as_visit(members: Sequence[tuple[int, Found]], count: int, *, name: str) -> Found:
+    """Several scans of one visit as one.
+
+    Args:
+        members: the place of each among the sequences, and the scan; of two in one place the first is taken.
+        count: of the sequences.
+        name: of the visit.
+    """
+    images: list[Path | None] = [None] * count
+    for place, found in members:
+        images[place] = images[place] or found.image
+    first = min(members, key=lambda member: member[0])[1]
+    label = next((found.label for _, found in members if found.label is not None), None)
+    return replace(first, name=name, images=tuple(images), label=label, series=None)
 
 
 def _group(match: re.Match[str], name: str) -> str:
@@ -101,12 +137,43 @@ def _words(values: Iterable[str]) -> str:
     return ", ".join(sorted(value.strip("_-") for value in values))
 
 
-def _plain(source: Path, **discovery: Any) -> list[Found]:
-    scans = []
-    for case in list_cases(source, **discovery):
-        meta = {MODALITY: case.modality} if case.modality else {}
-        scan = Found(name=case.name, image=Path(case.image), patient=case.name, series=case.series, meta=meta)
-        if case.series is not None and case.series.verdict is Verdict.ACCEPT and case.series.stack is not None:
-            scan = replace(scan, patient=case.series.stack.instances[0].patient)
-        scans.append(scan)
-    return scans
+def _plain(source: Path, sequences: Sequence[str], **discovery: Any) -> list[Found]:
+    cases = list_cases(source, **discovery)
+    if len(sequences) > 1:
+        found = [_found(case, case.name) for case in group_visits(cases, sequences)]
+        _check_all(source, sequences, found)
+        return found
+    tells = visits([case.image for case in cases], named=sequences)
+    kinds = {one.sequence for one in tells if one.sequence}
+    if len(kinds) > 1 and not sequences:
+        reason = f"scans of one visit lie there as {_words(kinds)}: name one sequence, or several"
+        raise InputError(source, "BAD_DATALIST", reason)
+    pairs = zip(cases, tells, strict=True)
+    return [
+        _found(case, _short(one) if one.sequence else case.name)
+        for case, one in pairs
+        if not sequences or place_of(one.sequence, sequences) == 0
+    ]
+
+
+def _check_all(source: Path, sequences: Sequence[str], found: Sequence[Found]) -> None:
+    """Raise where one of the sequences is in no visit."""
+    for number, name in enumerate(sequences):
+        if not any(len(scan.images) > number and scan.images[number] for scan in found):
+            raise InputError(source, "BAD_DATALIST", f"there is no {name} in it")
+
+
+def _found(case: Case, visit: str) -> Found:
+    meta = {MODALITY: case.modality} if case.modality else {}
+    images = tuple(None if image is None else Path(image) for image in case.images)
+    stack = case.series.stack if case.series is not None else None
+    patient = visit or case.name
+    if stack is not None and case.series is not None and case.series.verdict is Verdict.ACCEPT:
+        patient = stack.instances[0].patient
+    series = None if images else case.series
+    return Found(name=case.name, image=Path(case.image), images=images, patient=patient, series=series, meta=meta)
+
+
+def _short(one: Told) -> str:
+    """The last part of a visit's path: the folder's name where its files are called after their sequences alone."""
+    return one.visit.rstrip("/").rpartition("/")[2]

@@ -53,7 +53,11 @@ class Steps:
             raise ToolError(msg)
 
     def image(self, volume: Volume) -> Volume:
-        """A scan after every step but Nyul's, which needs the whole cohort."""
+        """A scan after every step but Nyul's, which needs the whole cohort; of several sequences each."""
+        if volume.sequences:
+            moved = [None if one is None else self.image(one) for one in volume.each()]
+            first = next(one for one in moved if one is not None)
+            return replace(first, sequences=tuple(None if one is None else one.array for one in moved))
         if self.n4:
             volume = replace(volume, array=correct_bias(volume))
         if self.skull_strip is not None:
@@ -156,6 +160,37 @@ def stretch(array: np.ndarray) -> np.ndarray:
 
     marks = landmarks(array)
     return ((array - marks[0]) / max(marks[-1] - marks[0], 1e-12)).astype(np.float32)
+
+
+def save_all(volume: Volume, folder: Path, name: str) -> list[str | None]:
+    """Write a scan, of several sequences one file each, numbered as nnU-Net does.
+
+    Args:
+        volume: of one or several sequences.
+        folder: that `name` is in.
+        name: of the file, ending in `.nii.gz`.
+
+    Returns:
+        The names, of several sequences None for one that is missing.
+    """
+    if not volume.sequences:
+        save(volume, folder / name)
+        return [name]
+    names: list[str | None] = []
+    for number, array in enumerate(volume.sequences):
+        names.append(None if array is None else numbered(name, number))
+        if array is not None:
+            save(replace(volume, array=array, sequences=()), folder / numbered(name, number))
+    return names
+
+
+def numbered(name: str, number: int) -> str:
+    """The name of one sequence's file.
+
+    >>> numbered("images/a.nii.gz", 1)
+    'images/a_0001.nii.gz'
+    """
+    return f"{name.removesuffix('.nii.gz')}_{number:04d}.nii.gz"
 
 
 def save(volume: Volume, path: Path) -> None:

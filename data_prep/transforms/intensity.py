@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,20 +38,19 @@ def tissue_mask(volume: Array) -> Array:
 
 
 class NormalizeTissued(MapTransform):
-    """Scale a volume `(1, i, j, k)` to [0, 1]: its darkest 0.5 % to 0, the median of its tissue to 0.35.
+    """Scale each channel of a volume `(C, i, j, k)` to [0, 1]: its darkest 0.5 % to 0, its tissue's median to 0.35.
 
-    One line for the whole volume: do this before any crop to a window. A median moves little with a lesion. What is
-    brighter than about three times the tissue is cut at 1. The slope is kept in `meta["intensity_scale"]`.
+    One line for the whole channel: do this before any crop to a window. A channel that is 0 throughout, a sequence
+    that is missing, stays so. A median moves little with a lesion. What is brighter than about three times the tissue
+    is cut at 1. The slope is kept in `meta["intensity_scale"]`.
     """
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
         """Scale every key."""
         item = dict(data)
         for key in self.key_iterator(item):
-            volume = convert_to_numpy(item[key])[0]
-            low = float(np.percentile(volume, 0.5))
-            level = float(np.median(volume[tissue_mask(volume)])) - low
-            item[key] = scaled(item[key], low, BRAIN_LEVEL / level if level > 0 else 1.0)
+            lines = [_line(channel) for channel in convert_to_numpy(item[key])]
+            item[key] = scaled(item[key], *zip(*lines, strict=True)) if len(lines) > 1 else scaled(item[key], *lines[0])
         return item
 
 
@@ -113,18 +112,30 @@ class TissueRegiond(MapTransform):
         """Add the region of the first key."""
         item = dict(data)
         image = item[self.keys[0]]
-        tissue = tissue_mask(convert_to_numpy(image)[0])
+        channels = convert_to_numpy(image)
+        tissue = tissue_mask(next((channel for channel in channels if channel.any()), channels[0]))
         region = head_depth(tissue, voxel_size(image)) > self.margin
         item[self.region_key] = torch.as_tensor(region if region.any() else tissue, dtype=torch.uint8)[None]
         return item
 
 
-def scaled(image: Any, low: float, slope: float) -> Any:
-    """`(image - low) * slope`, cut to [0, 1], with the slope in its meta."""
-    result = torch.clamp((image - low) * slope, 0, 1)
+def scaled(image: Any, low: float | Sequence[float], slope: float | Sequence[float]) -> Any:
+    """`(image - low) * slope`, one of each or one a channel, cut to [0, 1], with the slope in its meta."""
+    if isinstance(low, float | int) or isinstance(slope, float | int):
+        result = torch.clamp((image - low) * slope, 0, 1)
+    else:
+        ends, slopes = (torch.as_tensor(list(one), dtype=image.dtype).reshape(-1, 1, 1, 1) for one in (low, slope))
+        result = torch.clamp((image - ends) * slopes, 0, 1)
     if isinstance(result, MetaTensor):
         result.meta["intensity_scale"] = slope
     return result
+
+
+def _line(channel: Array) -> tuple[float, float]:
+    """What becomes 0, and the slope that brings the tissue to its level."""
+    low = float(np.percentile(channel, 0.5))
+    level = float(np.median(channel[tissue_mask(channel)])) - low
+    return low, BRAIN_LEVEL / level if level > 0 else 1.0
 
 
 def voxel_size(image: Any) -> tuple[float, ...]:

@@ -12,6 +12,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import convert_to_numpy
 from scipy.ndimage import binary_erosion, binary_fill_holes, binary_opening, gaussian_filter, label
+from torch import Tensor
 
 from data_prep.transforms.body import head_depth
 from data_prep.transforms.intensity import voxel_size
@@ -86,7 +87,7 @@ class TissueWindow:
 
 
 class NormalizeWindowd(MapTransform):
-    """Scale a CT volume `(1, i, j, k)` from HU: air and what lies beside the body to 0, the body to 0.05 to 1.
+    """Scale a CT volume `(C, i, j, k)` from HU: air and what lies beside the body to 0, the body to 0.05 to 1.
 
     The same HU is the same number in every scan, as [MONAI's] `ScaleIntensityRanged` has it. What lies below the window
     is 0.05 within the body, so that the body can be told from air whatever the window. The slope of the first window
@@ -94,7 +95,8 @@ class NormalizeWindowd(MapTransform):
 
     Args:
         keys: what to scale.
-        windows: `[low, high]` in HU; each gives one channel of the result.
+        windows: `[low, high]` in HU; each gives one channel of the result, and where there are several scans of one
+            visit, one of each.
 
     Raises:
         ValueError: no window, or one whose ends are not in order.
@@ -112,18 +114,22 @@ class NormalizeWindowd(MapTransform):
         item = dict(data)
         for key in self.key_iterator(item):
             image = item[key]
-            body = torch.as_tensor(body_mask(convert_to_numpy(image)[0]))
             slopes = [(1 - BODY_LEVEL) / (high - low) for low, high in self.windows]
-            channels = [
-                torch.where(body, torch.clamp((image[0] - low) * slope + BODY_LEVEL, BODY_LEVEL, 1), 0.0)
-                for (low, _), slope in zip(self.windows, slopes, strict=True)
-            ]
-            result = torch.stack(channels)
-            item[key] = result if not isinstance(image, MetaTensor) else MetaTensor(result, meta=image.meta)
+            result = torch.stack([one for scan in image for one in self._seen(scan, slopes)])
             if isinstance(image, MetaTensor):
-                item[key].applied_operations = image.applied_operations
-                item[key].meta |= {"intensity_scale": slopes[0], "window": self.windows[0]}
+                result = MetaTensor(result, meta=image.meta, applied_operations=image.applied_operations)
+                result.meta |= {"intensity_scale": slopes * len(image), "window": self.windows[0]}
+            item[key] = result
         return item
+
+    def _seen(self, scan: Tensor, slopes: Sequence[float]) -> list[Tensor]:
+        """One scan `(i, j, k)` through each window; 0 throughout where it is missing."""
+        scan = torch.as_tensor(scan)
+        body = torch.as_tensor(body_mask(convert_to_numpy(scan))) & bool(scan.any())
+        return [
+            torch.where(body, torch.clamp((scan - low) * slope + BODY_LEVEL, BODY_LEVEL, 1), 0.0)
+            for (low, _), slope in zip(self.windows, slopes, strict=True)
+        ]
 
 
 class WindowRegiond(MapTransform):

@@ -39,12 +39,16 @@ class Cohort:
     def learned(self) -> list[Any]:
         """What a training depends on: the healthy scans, their division, their preparation."""
         listed = self.data.datalist(self.listed.parent).sections
-        return [listed, stamps(entry["image"] for entries in listed.values() for entry in entries), list(self.prepare)]
+        return [
+            listed,
+            stamps(path for entries in listed.values() for entry in entries for path in _paths(entry["image"])),
+            list(self.prepare),
+        ]
 
     @cached_property
     def tested(self) -> list[Any]:
         """What a measurement depends on beside the training: the test cases."""
-        places = [item[key] for item in self.test for key in ("image", "label") if key in item]
+        places = [path for item in self.test for key in ("image", "label") if key in item for path in _paths(item[key])]
         return [list(self.test), stamps(places)]
 
     @cached_property
@@ -58,7 +62,8 @@ class Cohort:
         kept = []
         for volume in self.volumes("training"):
             image = volume["image"].as_tensor()
-            kept += [one.clone() for one in image.unbind(-1) if foreground(one.numpy()).mean() >= LEAST_BODY]
+            slices = [one for channel in image.split(1) for one in channel.unbind(-1)]  # of every sequence
+            kept += [one.clone() for one in slices if foreground(one.numpy()).mean() >= LEAST_BODY]
         return kept
 
     @cached_property
@@ -145,10 +150,18 @@ def gather_cohort(
         msg = f"{datalist}: no test case has a box {box_key!r}"
         raise CommandError(msg)
     listed = data.datalist(folder).write()
-    prepare = plan_for(data.fingerprint, window=data.window).prepare
+    prepare = plan_for(data.fingerprint, window=data.window, sequences=data.sequences).prepare
     if bundle is not None:
         prepare = ConfigParser.load_config_file(bundle / "configs" / "inference.yaml")["prepare"]
     return Cohort(data, listed, test, prepare)
+
+
+def _paths(image: str | Sequence[str | None]) -> list[str]:
+    """The paths of a scan or of several sequences, without those that are missing."""
+    from data_prep.cases.visit import MISSING
+
+    several = [image] if isinstance(image, str) else image
+    return [path for path in several if path and path != MISSING]
 
 
 def _instantiate(configs: Sequence[dict[str, Any]]) -> list[Any]:

@@ -33,7 +33,7 @@ class PostProcessed(nn.Module):
     """What every method's score map goes through: a median over 3 x 3 voxels of each slice, and the body mask.
 
     Args:
-        method: maps `(B, 1, i, j, k)` to a score map of the same shape.
+        method: maps `(B, C, i, j, k)` to a score map `(B, 1, i, j, k)`.
         spacing: voxel size in mm.
         margin: mm below the surface, within each slice, that do not belong to the body: skin and skull.
     """
@@ -45,9 +45,9 @@ class PostProcessed(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """The score map in [0, 1], 0 outside the body."""
         scores, volumes = self.method(image).float().cpu().numpy(), image.cpu().numpy()
-        body = foreground(volumes)
+        body = foreground(volumes).any(axis=1, keepdims=True)
         if self.margin > 0:
-            body &= np.stack([self._inside(volume[0])[None] for volume in volumes])
+            body &= np.stack([self._inside(_shown(volume))[None] for volume in volumes])
         smooth = median_filter(scores, size=(1, 1, 3, 3, 1)) * body
         return torch.as_tensor(np.clip(smooth, 0, 1), device=image.device)
 
@@ -56,6 +56,11 @@ class PostProcessed(nn.Module):
         from data_prep.transforms.intensity import tissue_mask
 
         return head_depth(tissue_mask(volume), self.spacing) > self.margin
+
+
+def _shown(channels: Array) -> Array:
+    """The first of several sequences that is not missing."""
+    return next((channel for channel in channels if channel.any()), channels[0])
 
 
 @dataclass

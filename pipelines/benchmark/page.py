@@ -100,6 +100,7 @@ def _cases(rows: Sequence[Row], results: Results, cohort: Cohort) -> Figure | No
     from matplotlib.figure import Figure
 
     from data_prep import read_volume
+    from data_prep.cases.visit import file_of
 
     first = results[rows[0].method][2]
     items = [item for item in cohort.test if f"{item['case']}_level" in first]
@@ -109,7 +110,7 @@ def _cases(rows: Sequence[Row], results: Results, cohort: Cohort) -> Figure | No
     grid = figure.subplots(len(items), len(rows) + 1, squeeze=False)
     for tiles, item in zip(grid, items, strict=True):
         level, truth = int(first[f"{item['case']}_level"]), first[f"{item['case']}_truth"]
-        image = read_volume(item["image"]).array[..., level]
+        image = read_volume(file_of(item["image"])).array[..., level]
         _tile(tiles[0], image, "image", truth, cmap="gray", vmin=0, vmax=float(np.percentile(image, 99.5)) or 1.0)
         for tile, row in zip(tiles[1:], rows, strict=True):
             score = results[row.method][2][f"{item['case']}_score"].astype(np.float32)

@@ -21,7 +21,8 @@ def prepare(
     ],
     output: Output,
     sequence: Annotated[
-        str | None, typer.Option(metavar="T1", help="The sequence that is wanted, where the data have several.")
+        str | None,
+        typer.Option(metavar="T1,...", help="Those wanted; several make one scan of a visit."),
     ] = None,
     layout: Annotated[
         str,
@@ -56,7 +57,7 @@ def prepare(
     ):
         from data_prep.cohort.sources import NAMES
         from data_prep.cohort.steps import Steps
-        from pipelines.cli.options import numbers, one_of
+        from pipelines.cli.options import names, numbers, one_of
         from pipelines.cohort.prepare import prepare as run_prepare
 
         steps = Steps(
@@ -72,7 +73,7 @@ def prepare(
             output,
             steps=steps,
             layout=one_of("--layout", layout, NAMES) or "auto",
-            sequence=sequence,
+            sequences=names(sequence) or [],
             shares=(train / total, validate / total, test / total),
             seed=seed,
             exclude=exclude,

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pipelines.train.run import TrainRecord
 
 
+Sequence = Annotated[
+    str | None, typer.Option(metavar="T1,FLAIR", help="Sequences of the visits in a folder of scans, two or more.")
+]
 VoxelSize = Annotated[
     str | None, typer.Option(metavar="MM[,MM,MM]", help="Voxel size to work at, slices last. [default: from the scans]")
 ]
@@ -67,6 +70,7 @@ def train(
     held_out_families: Annotated[
         str | None, typer.Option(metavar="NAME,...", help="Anomalies to plant in validation, to choose the checkpoint.")
     ] = None,
+    sequence: Sequence = None,
     voxel_size: VoxelSize = None,
     window: Windows = None,
     radius: Radius = None,
@@ -126,6 +130,7 @@ def train(
             encoder_weights=encoder_weights,
             settings={key: value for key, value in settings.items() if value is not None},
             choices=choices,
+            sequences=names(sequence) or (),
             resume=resume,
         )
     tell(run, as_json, _show)

@@ -32,6 +32,7 @@ class TrainingData:
         fingerprint: of the good ones.
         modality: of the training scans, where they agree; "" else.
         window: of CT, HU, that holds the soft tissue of the training scans; None: they are no CT.
+        sequences: names of those that a visit has, at least two; empty: a case is one scan.
     """
 
     sections: dict[str, list[Case]]
@@ -39,6 +40,7 @@ class TrainingData:
     fingerprint: Fingerprint
     modality: str = ""
     window: tuple[float, float] | None = None
+    sequences: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
 
     def datalist(self, folder: Path) -> Datalist:
@@ -46,15 +48,18 @@ class TrainingData:
         from data_prep.cases.datalist import FILE, Datalist
 
         sections = {section: [listed(case) for case in cases] for section, cases in self.sections.items()}
-        return Datalist(path=folder / FILE, sections=sections)
+        named = {str(number): name for number, name in enumerate(self.sequences)}
+        about = {"modality": named} if named else {}
+        return Datalist(path=folder / FILE, sections=sections, about=about)
 
 
-def gather(source: Path) -> TrainingData:
+def gather(source: Path, sequences: Sequence[str] = ()) -> TrainingData:
     """Find the healthy scans in `source`, read each once, and divide them where that was not done.
 
     Args:
         source: a datalist with the sections training and validation, or with training alone; or a folder of NIfTI,
             NRRD or DICOM.
+        sequences: of the visits in a folder, such as T1 and FLAIR; a datalist says itself which it has.
 
     Raises:
         InputError: there is no such place, or no such section.
@@ -64,7 +69,7 @@ def gather(source: Path) -> TrainingData:
     from data_prep.cases.healthy_runs import SLICE_COUNT
     from data_prep.transforms.hounsfield import Hounsfield
 
-    sections, notes = _sections(source)
+    sections, notes = _sections(source, sequences)
     refused: list[CaseRecord] = []
     volumes: list[Volume] = []
     units = Hounsfield()
@@ -100,6 +105,7 @@ def gather(source: Path) -> TrainingData:
         fingerprint=take_fingerprint(volumes),
         modality=modality,
         window=window,
+        sequences=_names(source, sequences, good["training"]),
         notes=notes,
     )
 
@@ -129,14 +135,17 @@ def divide(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
     )
 
 
-def _sections(source: Path) -> tuple[dict[str, list[Case]], list[str]]:
+def _sections(source: Path, sequences: Sequence[str]) -> tuple[dict[str, list[Case]], list[str]]:
     """The cases by section; "training" alone where nobody divided them."""
     from data_prep import list_cases
     from data_prep.cases.datalist import Datalist
+    from data_prep.cases.inputs import group_visits
 
     datalist = Datalist.at(source)
     if datalist is None:
-        return {"training": [case for case in list_cases(source) if not case.skipped]}, []
+        cases = list_cases(source)
+        cases = group_visits(cases, sequences) if len(sequences) > 1 else cases
+        return {"training": [case for case in cases if not case.skipped]}, []
     training = list_cases(datalist, "training")
     validation = list_cases(datalist, "validation") if datalist.is_divided else []
     if not validation:
@@ -144,6 +153,22 @@ def _sections(source: Path) -> tuple[dict[str, list[Case]], list[str]]:
     shared = {case.patient for case in training} & {case.patient for case in validation}
     notes = [f"patients both in training and in validation: {', '.join(sorted(shared))}"] if shared else []
     return {"training": training, "validation": validation}, notes
+
+
+def _names(source: Path, sequences: Sequence[str], cases: Sequence[Case]) -> tuple[str, ...]:
+    """Of the sequences of all cases; empty where a case is one scan. Raises `CommandError` where cases differ."""
+    from data_prep.cases.datalist import Datalist
+
+    counts = sorted({len(case.images) for case in cases})
+    if len(counts) > 1:
+        few, many = counts[0] or 1, counts[-1]
+        msg = f"{source}: some cases have {few} sequences and some {many}; null stands for one that is missing"
+        raise CommandError(msg)
+    if counts[0] < 2:
+        return ()
+    datalist = Datalist.at(source)
+    names = list(sequences) or ([] if datalist is None else datalist.sequences)
+    return tuple(names) if len(names) == counts[0] else tuple(f"sequence{number}" for number in range(counts[0]))
 
 
 def _modality(source: Path, cases: Sequence[Case]) -> str:

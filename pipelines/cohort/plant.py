@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from data_prep import Case, Volume
     from data_prep.cases.datalist import Datalist
 
+_NAMES = ("modality", "channel_names")  # of a datalist, which name its sequences
 _IN_SLICES = (0.5, 1.0)  # extent across the slices over the extent within, both in mm
 
 
@@ -93,7 +94,8 @@ def plant(
                 entries += _copies(case, volume, output, copies=copies, draw=draw, record=record)
     about = {"name": output.name, "families": list(families), "radius": list(radius), "seed": seed}
     learned = _learned_from(datalist, section)
-    Datalist(path=output / FILE, sections={**learned, "test": entries}, about=about).write()
+    named = {key: datalist.about[key] for key in _NAMES if key in datalist.about} if datalist else {}
+    Datalist(path=output / FILE, sections={**learned, "test": entries}, about={**named, **about}).write()
     record.seconds = round(time.perf_counter() - started, 1)
     return record
 
@@ -125,7 +127,7 @@ def _copies(
     import numpy as np
 
     patient = {"patient": case.patient} | ({"modality": case.modality} if case.modality else {})
-    empty = replace(volume, array=np.zeros(volume.shape, dtype=np.uint8))
+    empty = replace(volume, array=np.zeros(volume.shape, dtype=np.uint8), sequences=())
     entries = [_write(f"{case.name}_healthy", volume, empty, output) | patient]
     record.healthy += 1
     for number in range(1, copies + 1):
@@ -177,7 +179,9 @@ def with_lesions(
 
     i, j, k = volume.spacing
     step = (i * j) ** 0.5
-    image = MetaTensor(volume.array[None].astype(np.float32), affine=volume.affine)
+    sources = volume.sequences or (volume.array,)
+    arrays = np.stack([np.zeros_like(volume.array) if one is None else one for one in sources]).astype(np.float32)
+    image = MetaTensor(arrays, affine=volume.affine)
     scale = NormalizeWindowd("image", windows=[window]) if window else NormalizeTissued("image")
     region = WindowRegiond("image") if window else TissueRegiond("image")
     item: dict[Any, Any] = region(scale({"image": image, "case": f"{seed} {name}"}))
@@ -191,16 +195,23 @@ def with_lesions(
         seed_keys=["case"],
         darker=darker,
     )(item)
-    change = (planted["image"] - planted["healthy"]).numpy()[0] / planted["healthy"].meta["intensity_scale"]
-    abnormal = volume.array.astype(np.float32) + change.astype(np.float32)
+    slopes = np.atleast_1d(item["image"].meta["intensity_scale"]).reshape(-1, 1, 1, 1)
+    changes = (planted["image"] - planted["healthy"]).numpy() / slopes
+    abnormal = [
+        None if one is None else (array + change).astype(np.float32)
+        for one, array, change in zip(sources, arrays, changes, strict=True)
+    ]
     label = planted["mask"].numpy()[0].astype(np.uint8)
-    return replace(volume, array=abnormal), replace(volume, array=label)
+    first = next(one for one in abnormal if one is not None)
+    several = tuple(abnormal) if volume.sequences else ()
+    return replace(volume, array=first, sequences=several), replace(volume, array=label, sequences=())
 
 
 def _write(name: str, image: Volume, label: Volume, output: Path) -> dict[str, Any]:
-    from data_prep.cohort.steps import save
+    """The files of a scan, of several sequences one each; gives its entry in the datalist."""
+    from data_prep.cohort.steps import save, save_all
 
-    entry = {"image": f"images/{name}.nii.gz", "label": f"labels/{name}.nii.gz"}
-    save(image, output / entry["image"])
-    save(label, output / entry["label"])
+    images = save_all(image, output, f"images/{name}.nii.gz")
+    entry = {"image": images if image.sequences else images[0], "label": f"labels/{name}.nii.gz"}
+    save(label, output / str(entry["label"]))
     return entry

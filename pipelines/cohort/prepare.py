@@ -34,7 +34,7 @@ def prepare(
     *,
     steps: Steps,
     layout: str = "auto",
-    sequence: str | None = None,
+    sequences: Sequence[str] = (),
     shares: tuple[float, float, float] = (0.70, 0.15, 0.15),
     seed: int = 0,
     exclude: Path | None = None,
@@ -48,7 +48,7 @@ def prepare(
             results by the hash of their content.
         steps: what is done to every scan.
         layout: how the sources are laid out.
-        sequence: such as T1, where there are several.
+        sequences: such as T1, where there are several; more than one become one scan of each visit.
         shares: of training, validation and test among the healthy.
         seed: of the draw.
         exclude: text file with the name of a scan that is not wanted on each line.
@@ -69,9 +69,9 @@ def prepare(
     except ToolError as error:
         raise CommandError(str(error)) from error
     run = PrepareRecord(output=str(output))
-    run.preparation = {**steps.settings(), "seed": seed, "shares": list(shares), "sequence": sequence}
+    run.preparation = {**steps.settings(), "seed": seed, "shares": list(shares), "sequences": list(sequences)}
     with waiting("looking for scans"):
-        scans = _find(run, sources, layout=layout, sequence=sequence, allow_gaps=allow_gaps)
+        scans = _find(run, sources, layout=layout, sequences=sequences, allow_gaps=allow_gaps)
     if not scans:
         return run
     _check_steps(steps, scans)
@@ -105,6 +105,9 @@ def _check_steps(steps: Steps, scans: Sequence[Found]) -> None:
     """Raise `CommandError` for steps that would take the meaning from CT's numbers."""
     from data_prep.cases.datalist import MODALITY
 
+    if steps.standardise == "nyul" and any(scan.images for scan in scans):
+        msg = "--standardise nyul: learns the scale of one sequence, and the scans have several"
+        raise CommandError(msg)
     wanted = [name for name, asked in (("--n4", steps.n4), ("--standardise", steps.standardise)) if asked]
     if wanted and (scan := next((scan for scan in scans if scan.meta.get(MODALITY) == "CT"), None)):
         msg = f"{' and '.join(wanted)}: not for CT, whose Hounsfield units are one scale already; {scan.name} is CT"
@@ -222,7 +225,9 @@ def _divide(
         (folder / name).mkdir(exist_ok=True)
     for one, section in zip(ready, section_of, strict=True):
         record = _prepared(one, section)
-        place(preparer.image(one) if scale is None else preparer.standardise(one, scale), folder / record.image)
+        for path, to in zip(preparer.images(one), record.images or [record.image], strict=True):
+            if path is not None and to is not None:
+                place(path if scale is None else preparer.standardise(one, scale), folder / to)
         if record.label:
             place(preparer.label(one), folder / record.label)
         run.scans.append(record)
@@ -245,13 +250,18 @@ def _scale(run: PrepareRecord, preparer: Preparer, training: list[Prepared]) -> 
 
 
 def _prepared(one: Prepared, section: str) -> ScanRecord:
+    from data_prep.cohort.steps import numbered
+
     labelled = one.scan.label is not None or (
         section == "test" and not one.ill
     )  # a healthy test scan has an empty mask
+    image = f"images/{one.scan.name}.nii.gz"
+    images = [numbered(image, number) if there else None for number, there in enumerate(one.scan.images)]
     return _record(one.scan, "prepared").model_copy(
         update={
             "section": section,
-            "image": f"images/{one.scan.name}.nii.gz",
+            "image": next(name for name in images or [image] if name),
+            "images": images,
             "label": f"labels/{one.scan.name}.nii.gz" if labelled else "",
             "shape": list(one.shape),
             "spacing_mm": list(one.spacing),
@@ -283,7 +293,7 @@ def _finish(run: PrepareRecord, preparer: Preparer, ready: list[Prepared], *, st
     folder = Path(run.output)
     order = {name: number for number, name in enumerate((*SECTIONS, ""))}
     run.scans.sort(key=lambda scan: order[scan.section])
-    placed = {path for scan in run.scans for path in (scan.image, scan.label) if path}
+    placed = {path for scan in run.scans for path in (scan.image, scan.label, *scan.images) if path}
     for path in _placed_before(folder) - placed:
         (folder / path).unlink(missing_ok=True)
     run.datalist = str(datalist(run, ready).write())
@@ -301,7 +311,7 @@ def _placed_before(folder: Path) -> set[str]:
     return {
         path
         for scan in before.scans
-        for path in (scan.image, scan.label)
+        for path in (scan.image, scan.label, *filter(None, scan.images))
         if re.fullmatch(r"(images|labels)/[^/]+\.nii\.gz", path)
     }
 
@@ -317,10 +327,11 @@ def datalist(run: PrepareRecord, ready: Sequence[Prepared]) -> Datalist:
     sections: dict[str, list[dict[str, Any]]] = {name: [] for name in SECTIONS}
     for scan in run.scans:
         if scan.status == "prepared":
-            keys = {"image": scan.image, "label": scan.label, "patient": scan.patient, "site": scan.site}
+            keys = {"image": scan.images or scan.image, "label": scan.label, "patient": scan.patient, "site": scan.site}
             entry = {key: value for key, value in keys.items() if value} | rest[scan.name]
             sections[scan.section].append(entry | ({"healthy_slices": runs[scan.name]} if scan.name in runs else {}))
     said = {entry.get(MODALITY) for entries in sections.values() for entry in entries}
-    modality = run.preparation.get("sequence") or (said.pop() if len(said) == 1 else None) or "image"
-    about = {"name": Path(run.output).name, "modality": {"0": modality}, "preparation": run.preparation}
+    names = run.preparation.get("sequences") or [(said.pop() if len(said) == 1 else None) or "image"]
+    modality = {str(number): name for number, name in enumerate(names)}
+    about = {"name": Path(run.output).name, "modality": modality, "preparation": run.preparation}
     return Datalist(path=Path(run.output) / FILE, sections=sections, about=about)

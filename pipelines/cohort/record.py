@@ -24,6 +24,9 @@ class ScanRecord(BaseModel):
     site: str = ""
     section: str = ""
     image: str = Field(default="", description="path below the output folder")
+    images: list[str | None] = Field(
+        default_factory=list, description="of several sequences, paths below the output folder; null: missing"
+    )
     label: str = Field(default="", description="path below the output folder")
     shape: list[int] = Field(default_factory=list)
     spacing_mm: list[float] = Field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,7 @@ def gather_cases(
     *,
     allow_gaps: bool = False,
     modalities: Iterable[str] | None = None,
+    sequences: Sequence[str] = (),
     passed: PassedOver | None = None,
 ) -> tuple[list[Case], list[CaseRecord]]:
     """The cases at `paths`, each image once, and a record for what is skipped and for what could not be searched.
@@ -35,12 +36,14 @@ def gather_cases(
         paths: files, folders, zip archives, datalists.
         allow_gaps: accept DICOM volumes in which whole slices are missing.
         modalities: of DICOM that are wanted; None: all that make volumes.
+        sequences: of a visit, where a bundle looks at several; see `data_prep.cases.inputs.group_visits`.
         passed: gets what is passed over.
 
     Raises:
         CommandError: none of the paths exists.
     """
     from data_prep import InputError, list_cases, unique_names
+    from data_prep.cases.inputs import group_visits
 
     cases: list[Case] = []
     errors: list[InputError] = []
@@ -53,7 +56,8 @@ def gather_cases(
             errors.append(error)
     if errors and not cases and all(error.code == "MISSING_FILE" for error in errors):
         raise CommandError("; ".join(str(error) for error in errors))
-    named = unique_names(_once(cases))
+    once = list(_once(cases))
+    named = unique_names(group_visits(once, sequences) if len(sequences) > 1 else once)
     skipped = [skip_record(case) for case in named if case.skipped]
     return [case for case in named if not case.skipped], [*map(_record, errors), *skipped]
 
@@ -111,19 +115,21 @@ def healthy_part(case: Case, *, allow_gaps: bool = False) -> Volume:
     start, stop = max(case.healthy_slices, key=lambda run: run[1] - run[0])
     affine = volume.affine.copy()
     affine[:3, 3] += affine[:3, 2] * start
-    return replace(volume, array=volume.array[..., start:stop], affine=affine)
+    sequences = tuple(None if one is None else one[..., start:stop] for one in volume.sequences)
+    return replace(volume, array=volume.array[..., start:stop], affine=affine, sequences=sequences)
 
 
 def without_voxels(volume: Volume) -> Volume:
     """A volume with its shape and affine alone, so that a whole cohort's can be kept."""
     import numpy as np
 
-    return replace(volume, array=np.broadcast_to(np.float32(0), volume.shape))
+    return replace(volume, array=np.broadcast_to(np.float32(0), volume.shape), sequences=())
 
 
 def listed(case: Case) -> dict[str, Any]:
     """A case as an entry of a datalist, with an absolute path."""
-    entry = {**case.meta, "image": str(Path(case.image).resolve())}
+    images = [one and str(Path(one).resolve()) for one in case.images]
+    entry = {**case.meta, "image": images or str(Path(case.image).resolve())}
     if case.patient != case.name:
         entry["patient"] = case.patient
     if case.modality:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.bundles import find_bundle, load, modalities
+from pipelines.bundles import find_bundle, load, modalities, sequences
 from pipelines.detect.cases import gather_cases, healthy_part, refusing
 from pipelines.machine.files import write_whole
 from pipelines.machine.provenance import commit
@@ -70,7 +70,7 @@ def calibrate(
     started = time.perf_counter()
     check_ours(output.parent, [output.name])
     root = find_bundle(bundle)
-    cases, refused = _cases(source, section, modalities(root), allow_gaps=allow_gaps)
+    cases, refused = _cases(source, section, modalities(root), sequences(root), allow_gaps=allow_gaps)
     with waiting(f"loading {root.name}"):
         detector = load(root, device=device)
     record = CalibrateRecord(calibration=str(output), bundle=detector.bundle.model_dump(), refused=refused)
@@ -90,14 +90,14 @@ def calibrate(
 
 
 def _cases(
-    source: Path, section: str, wanted: list[str] | None, *, allow_gaps: bool
+    source: Path, section: str, wanted: list[str] | None, named: list[str], *, allow_gaps: bool
 ) -> tuple[list[Case], list[CaseRecord]]:
     from data_prep import list_cases
     from data_prep.cases.datalist import Datalist
 
     if (datalist := Datalist.at(source)) is not None:
         return list_cases(datalist, section, allow_gaps=allow_gaps), []
-    cases, records = gather_cases([source], allow_gaps=allow_gaps, modalities=wanted)
+    cases, records = gather_cases([source], allow_gaps=allow_gaps, modalities=wanted, sequences=named)
     return cases, [record for record in records if record.status == "failed"]
 
 

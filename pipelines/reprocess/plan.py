@@ -89,10 +89,11 @@ class Plan:
     """
 
     def __init__(self, source: Path, *, model: Model, site: Site, hashes: FileHashes, root: Root | None = None) -> None:
-        from pipelines.bundles import modalities
+        from pipelines.bundles import modalities, sequences
 
         self.source, self.model, self.site, self.hashes = source, model, site, hashes
         self.modalities = site.series.modalities or modalities(model.root)
+        self.sequences = sequences(model.root)
         self.root, self.unread = root, 0
         self.total: int | None = None  # cases, once all headers are read
         self.skipped: Counter[str] = Counter()
@@ -136,7 +137,11 @@ class Plan:
         rules = self.site.series
         passed = PassedOver()
         cases, records = gather_cases(
-            [self.source], allow_gaps=rules.allow_gaps, modalities=self.modalities, passed=passed
+            [self.source],
+            allow_gaps=rules.allow_gaps,
+            modalities=self.modalities,
+            sequences=self.sequences,
+            passed=passed,
         )
         self.passed_over = passed.sentence(named=False)
         for record in records:
@@ -179,12 +184,29 @@ class Plan:
 
     def _content(self, case: Case) -> tuple[str, list[Stamp]]:
         """The hash of a case's content, and the stamps of its files; raises `OSError`."""
+        if case.images:
+            return self._of_visit(case)
         if case.series is not None and case.series.stack is not None:
             return self.hashes.stack(case.series.stack)
         sources = _sources(case)
         if not sources:
             raise FileNotFoundError(errno.ENOENT, "too many to list, or none")
         return self.hashes.files(sources)
+
+    def _of_visit(self, case: Case) -> tuple[str, list[Stamp]]:
+        """The same of several sequences: which of them is missing counts, too."""
+        from data_prep.cases.read import files_at
+
+        parts = {part.image: part for part in case.parts}
+        contents, stamps = [], []
+        for image in case.images:
+            content, files = "", list[Stamp]()
+            if image is not None:
+                part = parts.get(image)
+                content, files = self._content(part) if part else self.hashes.files(files_at(image))
+            contents.append(content)
+            stamps += files
+        return hashlib.sha256(json.dumps(contents).encode()).hexdigest(), stamps
 
     def _job(self, *, name: str, content: str, kind: str) -> Job:
         bundle = self.model.bundle

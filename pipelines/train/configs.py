@@ -24,6 +24,11 @@ _AS_MEASURED: Mapping[str, Mapping[str, Any]] = {  # HU mean the same in every s
     "RandBiasFieldd": {"prob": 0.0},
     "RandScaleIntensityd": {"factors": 0.03},
 }
+_FOUND = {
+    "inference": "$data_prep.list_items(@dataset_dir, allow_gaps=@allow_gaps, sequences=@sequences)",
+    "evaluate": "$data_prep.list_items(@dataset_dir, @section, sequences=@sequences)",
+}
+_DROPPED = 0.3  # of the training windows, from which a sequence or more are taken away: one may be missing
 _HELD_OUT = ["cored", "scattered"]  # to be seen in any scan, unlike a patch without a seam or another texture
 
 
@@ -58,13 +63,18 @@ class Plan:
 
 
 def plan_for(
-    fingerprint: Fingerprint, *, window: tuple[float, float] | None = None, choices: Choices | None = None
+    fingerprint: Fingerprint,
+    *,
+    window: tuple[float, float] | None = None,
+    sequences: Sequence[str] = (),
+    choices: Choices | None = None,
 ) -> Plan:
     """A plan for scans of any organ: see `docs/how-to/train-your-own.md` for the rules.
 
     Args:
         fingerprint: of the scans.
         window: of CT, HU; None: the scans are no CT.
+        sequences: of a visit, at least two; empty: a case is one scan.
         choices: what is wanted otherwise.
     """
     choices = choices or Choices()
@@ -101,13 +111,25 @@ def plan_for(
     }
     if choices.min_lesion is not None:
         train["calibration::handlers::1::min_lesion_ml"] = choices.min_lesion
-    if darker is not None:
-        slabs = {**slabs, "PlantAnomalyd": {"darker": darker}}
-        train["validate::planting::0::darker"] = darker
+    channels = max(1, len(sequences)) * max(1, len(windows))
+    planting: dict[str, Any] = {} if darker is None else {"darker": darker}
+    if channels > 1:
+        planting["linked"] = len(sequences) < 2
+        train["discriminator_def::inputs"] = channels
+    train |= {f"validate::planting::0::{key}": value for key, value in planting.items()}
+    if len(sequences) > 1:
+        planting["drop"] = _DROPPED
+    if planting:
+        slabs = {**slabs, "PlantAnomalyd": planting}
     return Plan(
         prepare=[orientation, spacing, scale],
         train=train,
-        shared={"network_def::slice_stride": 1 if fingerprint.thick else 2, "zooms": []},
+        shared={
+            "network_def::slice_stride": 1 if fingerprint.thick else 2,
+            "zooms": [],
+            **({"network_def::channels": channels} if channels > 1 else {}),
+            **({"sequences": list(sequences)} if len(sequences) > 1 else {}),
+        },
         slabs=slabs,
     )
 
@@ -142,6 +164,8 @@ def write_bundle(root: Path, template: Path, plan: Plan, *, metadata: Mapping[st
     for config in _CONFIGS:
         text = (template / "configs" / f"{config}.yaml").read_text(encoding="utf-8")
         changes = {"bundle_root": f"$anomaly.bundle_root('{name}')", **plan.shared, "prepare": plan.prepare}
+        if "sequences" in plan.shared and config in _FOUND:
+            changes["dataset::data"] = _FOUND[config]
         if config == "train":
             changes |= {**plan.train, **_of_slabs(text, plan.slabs)}
         write_whole(root / "configs" / f"{config}.yaml", _changed(text, changes))

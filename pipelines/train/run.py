@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from pipelines.terminal.progress import progress_bar, waiting
 from pipelines.terminal.quiet import without_chatter, without_step_lines
 from pipelines.train.card import write_card
 from pipelines.train.choices import Choices
-from pipelines.train.configs import plan_for, write_bundle
+from pipelines.train.configs import Plan, plan_for, write_bundle
 
 _WORK = "training"  # folder in the bundle with all that only the training needs
 _AS_THEY_FOLLOW = Choices()
@@ -56,6 +56,7 @@ def train(
     encoder_weights: str | None = None,
     settings: dict[str, Any] | None = None,
     choices: Choices = _AS_THEY_FOLLOW,
+    sequences: Sequence[str] = (),
     resume: bool = False,
 ) -> TrainRecord:
     """Train and calibrate a bundle on healthy scans.
@@ -68,6 +69,7 @@ def train(
         encoder_weights: a MedicalNet file for the encoder.
         settings: keys of `train.yaml` (`epochs`, `steps`, `seed`, `families`, ...) and their values.
         choices: what of the configs is to be otherwise than it follows from the scans; not with `like`.
+        sequences: of the visits in a folder of scans, such as T1 and FLAIR.
         resume: go on after the last whole epoch of an interrupted training.
 
     Raises:
@@ -78,7 +80,7 @@ def train(
     started = time.perf_counter()
     _check_settings(settings or {})
     begun_from = None if start_from is None else _with_weights(find_bundle(start_from))
-    template, data = find_bundle(like), gather(source)
+    template, data = find_bundle(like), gather(source, sequences)
     _check_choices(choices, data, like)
     data = replace(data, fingerprint=replace(data.fingerprint, chosen=choices.voxel_size))
     _free(output, resume=resume)
@@ -165,7 +167,7 @@ def _write_configs(output: Path, template: Path, data: TrainingData, choices: Ch
 
     name = re.sub(r"\W+", "_", output.resolve().name)
     known = load_metadata(template)
-    plan = plan_for(data.fingerprint, window=data.window, choices=choices)
+    plan = plan_for(data.fingerprint, window=data.window, sequences=data.sequences, choices=choices)
     metadata: dict[str, Any] = {
         "name": name,
         "version": "0.1.0",
@@ -177,6 +179,10 @@ def _write_configs(output: Path, template: Path, data: TrainingData, choices: Ch
         import yaml
 
         config = yaml.safe_load((template / _CONFIG).read_text(encoding="utf-8"))
+        if len(config.get("sequences", ())) != len(data.sequences):
+            theirs, ours = (len(one) or 1 for one in (config.get("sequences", ()), data.sequences))
+            msg = f"{template.name} looks at {theirs} sequences, the scans have {ours}"
+            raise CommandError(msg)
         plan = replace(plan, prepare=config["prepare"], train={}, shared={}, slabs={})
     else:
         windows = plan.windows
@@ -186,13 +192,24 @@ def _write_configs(output: Path, template: Path, data: TrainingData, choices: Ch
         for side in ("inputs", "outputs"):
             for entry in images[side].values():
                 entry["spatial_shape"] = ["32*n", "32*n", "n" if data.fingerprint.thick else "32*n"]
-        images["inputs"]["image"] |= {"modality": modality or "MR", "channel_def": {"0": kind}}
+        images["inputs"]["image"] |= _channels(modality, plan, data)
         metadata |= {
             "task": f"Unsupervised anomaly detection and segmentation in {kind} images",
-            "image_classes": f"single channel {kind}, {plan.scaling}",
+            "image_classes": f"{', '.join(_channels(modality, plan, data)['channel_def'].values())}: {plan.scaling}",
             "network_data_format": images,
         }
     write_bundle(output, template, plan, metadata=metadata)
+
+
+def _channels(modality: str, plan: Plan, data: TrainingData) -> dict[str, Any]:
+    """What `metadata.json` says of the network's channels."""
+    seen = [f" {low:g} to {high:g} HU" for low, high in plan.windows] if len(plan.windows) > 1 else [""]
+    names = [f"{name}{window}" for name in data.sequences or [modality or "scan"] for window in seen]
+    return {
+        "modality": modality or "MR",
+        "num_channels": len(names),
+        "channel_def": {str(number): name for number, name in enumerate(names)},
+    }
 
 
 def _run(output: Path, work: Path, changes: dict[str, Any]) -> list[dict[str, float]]:

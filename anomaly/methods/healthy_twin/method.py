@@ -31,6 +31,7 @@ class HealthyTwin(nn.Module):
         evidence: see `TwinGenerator`. The frozen encoder is the one that training begins with, from
             `encoder_weights` or `weights`.
         dilated: see `medicalnet_encoder`.
+        channels: of the image, such as the sequences of one visit; one that is missing is 0 throughout.
         passes: refinement passes of `forward`: the second looks at the composite of the first, and so on.
     """
 
@@ -46,6 +47,7 @@ class HealthyTwin(nn.Module):
         evidence: bool = False,
         dilated: bool = False,
         passes: int = 1,
+        channels: int = 1,
     ) -> None:
         super().__init__()
         if passes < 1:
@@ -59,6 +61,7 @@ class HealthyTwin(nn.Module):
             slice_stride=slice_stride,
             evidence=evidence,
             dilated=dilated,
+            channels=channels,
         )
         if encoder_weights:
             load_medicalnet(self.generator.encoder, encoder_weights)
@@ -105,7 +108,7 @@ class HealthyTwin(nn.Module):
 
     def _refine(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """M, twin and composite after all passes: `y_k = y_(k-1) + M_k R_k` and `M = 1 - prod(1 - M_k)`."""
-        kept = torch.ones_like(image)
+        kept = torch.ones_like(image[:, :1])
         composite, twin = image, image
         for _ in range(self.passes):
             residual, logit = self.generator(composite)

@@ -29,6 +29,9 @@ class IntensityThreshold(SinglePass):
 
     def explain(self, image: Tensor) -> dict[str, Tensor]:
         """`score`, 0 outside the body, and `body`, 1 where the body is, each `(B, 1, *spatial)`."""
+        if image.shape[1] > 1:  # of several sequences the mean of those that are there
+            there = (image.flatten(2) != 0).any(dim=2).sum(dim=1).clamp(min=1)
+            image = image.sum(dim=1, keepdim=True) / there.reshape(-1, *[1] * (image.dim() - 1))
         images = convert_to_numpy(image)
         body = foreground(images)
         inside = torch.as_tensor(body, device=image.device)

@@ -172,8 +172,8 @@ class Worker:
 
     def _volume(self, task: Task) -> Volume:
         volume = task.case.volume(allow_gaps=self.site.series.allow_gaps)
-        series = task.case.series
-        sources = series.sources if series is not None else ()
+        found = task.case.parts or (task.case,)
+        sources = [source for case in found if case.series is not None for source in case.series.sources]
         if sources and tuple(sorted(map(stamp, sources))) != task.stamps:
             raise CaseError("CHANGED")
         return volume

@@ -114,7 +114,7 @@ BAD_RUNS = [f'{{"test": [{{"image": "a.nii", "healthy_slices": {runs}}}]}}' for 
     "content",
     [
         *BAD_RUNS,
-        '{"test": [{"image": ["a.nii", "b.nii"]}]}',
+        '{"test": [{"image": [null]}]}',
         "{",
         "[]",
         '{"test": 3}',

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from monai.transforms import Compose, EnsureChannelFirstd, Invertd, LoadImaged, Orientationd
 
 from data_prep import CheckedDataset, InputError, SeriesReader, list_items, read_volume
+from data_prep.cases.visit import MISSING
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*nvImageCodec.*")  # an optional decoder that we do not use
 READER = "data_prep.SeriesReader"
@@ -62,11 +63,15 @@ def test_one_bad_series_leaves_the_others_of_a_dataset_alone(tmp_path):
     assert "1 slice is missing" in failures[0]
 
 
-def test_several_images_at_once_are_refused(tmp_path):
-    write_series(tmp_path)
-    files = sorted(str(file) for file in tmp_path.iterdir())[:2]
-    with pytest.raises(InputError, match="one image at a time"):
-        LoadImaged("image", reader=READER)({"image": files})
+def test_several_sequences_are_channels_and_a_missing_one_is_zero(tmp_path):
+    voxels, affine = write_series(tmp_path / "t1")
+    item = {"image": [str(tmp_path / "t1"), MISSING, str(tmp_path / "t1")]}
+    image = Compose([LoadImaged("image", reader=READER), EnsureChannelFirstd("image")])(item)["image"]
+    assert image.shape == (3, *voxels.shape)
+    np.testing.assert_array_equal(image[0], voxels)
+    assert not image[1].any()
+    np.testing.assert_allclose(image.affine, affine, atol=1e-6)
+    assert image.meta["flags"] == "missing_1"
 
 
 def test_empty_images_are_refused_and_empty_labels_are_not(tmp_path):

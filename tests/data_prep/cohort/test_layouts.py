@@ -23,7 +23,7 @@ def facts(found):
 
 def test_ixi(tmp_path):
     grow(tmp_path, "IXI012-HH-1211-T1.nii.gz", "IXI002-Guys-0828-T1.nii.gz", "IXI002-Guys-0828-T2.nii.gz", "notes.txt")
-    name, found = find_scans(tmp_path, sequence="t1")
+    name, found = find_scans(tmp_path, sequences=["t1"])
     assert name == "ixi"
     assert facts(found) == [
         ("IXI002-Guys-0828-T1", "IXI002", "GUYS", True, None),
@@ -60,7 +60,7 @@ def test_oasis3_from_xnat(tmp_path):
         "OAS30002_MR_d0371/anat1/NIFTI/sub-OAS30002_ses-d0371_T1w.nii.gz",
     )
     (tmp_path / "OASIS3_UDSb4_cdr.csv").write_text("OASISID,CDRTOT\nOAS30001,0\nOAS30002,0\nOAS30002,1\n")
-    name, found = find_scans(tmp_path, sequence="T1w")
+    name, found = find_scans(tmp_path, sequences=["T1w"])
     assert name == "oasis3"
     assert [(scan.patient, scan.healthy) for scan in found] == [("OAS30001", None), ("OAS30002", False)]
 
@@ -79,7 +79,7 @@ def test_brats_of_three_years(tmp_path, folder, image, label, patient, layout, s
     grow(tmp_path, *(f"{folder}/{name.format(stem)}" for name in (image, label)), f"{folder}/{other}")
     with pytest.raises(InputError, match="name one"):
         find_scans(tmp_path)
-    name, (found,) = find_scans(tmp_path, sequence=sequence)
+    name, (found,) = find_scans(tmp_path, sequences=[sequence] if sequence else [])
     assert name == layout
     assert (found.patient, found.healthy) == (patient, False)
     assert (found.image.name, found.label.name) == (image.format(stem), label.format(stem))
@@ -102,14 +102,14 @@ def test_atlas(tmp_path):
 
 def test_mslub(tmp_path):
     grow(tmp_path, *(f"patient0{n}/{name}.nii.gz" for n in (1, 2) for name in ("FLAIR", "T1W", "consensus_gt")))
-    name, found = find_scans(tmp_path, sequence="FLAIR")
+    name, found = find_scans(tmp_path, sequences=["FLAIR"])
     assert name == "mslub"
     assert facts(found) == [
         (f"patient0{n}_FLAIR", f"patient0{n}", "", False, "consensus_gt.nii.gz") for n in (1, 2)
     ]  # fmt: skip
     grow(tmp_path, "raw/patient01/FLAIR.nii.gz", "coregistered_resampled/patient01/FLAIR.nii.gz")
     with pytest.raises(InputError, match="coregistered_resampled, raw"):
-        find_scans(tmp_path, sequence="FLAIR")
+        find_scans(tmp_path, sequences=["FLAIR"])
 
 
 def test_decathlon(tmp_path):
@@ -170,4 +170,4 @@ def test_what_cannot_be_understood_is_said(tmp_path):
     with pytest.raises(InputError, match="layout brats"):
         find_scans(tmp_path, layout="brats")
     with pytest.raises(InputError, match="no FLAIR in it, but T1"):
-        find_scans(tmp_path, sequence="FLAIR")
+        find_scans(tmp_path, sequences=["FLAIR"])

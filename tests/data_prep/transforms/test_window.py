@@ -51,7 +51,7 @@ def test_the_same_hu_is_the_same_number_and_35_hu_are_seen():
     assert float(healthy[0][mask].mean()) == pytest.approx(BODY_LEVEL + 0.95 * 35 / 80, abs=0.02)
     assert float(ill[0][mask].mean()) - float(healthy[0][mask].mean()) == pytest.approx(0.95 * 35 / 80, abs=0.05)
     assert healthy.meta["window"] == (0, 80)
-    assert healthy.meta["intensity_scale"] * 80 == pytest.approx(0.95)
+    assert healthy.meta["intensity_scale"][0] * 80 == pytest.approx(0.95)
     assert healthy.min() == 0, "air"
     body = body_mask(ct_head()[0])
     assert healthy[0][torch.as_tensor(body)].min() >= BODY_LEVEL

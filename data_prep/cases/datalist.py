@@ -8,8 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from data_prep.cases.people import People
+from data_prep.cases.table import table_content
 from data_prep.errors import InputError
 from data_prep.files import atomically
+from data_prep.formats.rows import SUFFIXES
 from data_prep.formats.source import UNREADABLE, Source, unreadable
 
 FILE = "dataset.json"
@@ -38,34 +41,33 @@ class Datalist:
 
     @classmethod
     def at(cls, source: Path) -> Datalist | None:
-        """The datalist that `source` is or, as `dataset.json`, holds; None: it is something else.
+        """The datalist that `source` is, JSON, CSV or TSV, or holds as `dataset.json`; None: it is something else.
 
         Raises:
             InputError: as of `read`.
         """
         inside = source / FILE
         path = inside if inside.is_file() else source
-        return cls.read(path) if path.suffix == ".json" else None
+        return cls.read(path) if path.suffix.lower() in (".json", *SUFFIXES) else None
 
     @classmethod
-    def read(cls, path: Path) -> Datalist:
+    def read(cls, path: Path, people: People | None = None) -> Datalist:
         """Read and check a file.
 
         Args:
             path: JSON with at least one of the sections, lists of `{"image": ..., "label"?: ..., "healthy_slices"?:
-                [[start, stop], ...], ...}` or of plain image paths.
+                [[start, stop], ...], ...}` or of plain image paths; or a table, see `data_prep.cases.table`.
+            people: judges the rows of a table, and keeps what was read; what was read stands under `people` of `about`.
 
         Raises:
             InputError: MISSING_FILE, UNREADABLE, or BAD_DATALIST.
         """
-        try:
-            content = json.loads(Source(path).read().decode("utf-8"))
-        except UNREADABLE as error:
-            if isinstance(error, RecursionError):
-                raise InputError(path, "BAD_DATALIST", "lists within lists without end") from error
-            raise unreadable(Source(path), error) from error
-        except ValueError as error:
-            raise InputError(path, "BAD_DATALIST", f"not a JSON file ({error})") from error
+        if path.suffix.lower() in SUFFIXES:
+            people = people or People()
+            content: Any = table_content(path, people.judge)
+            content["people"] = people.sentences()
+        else:
+            content = _json(path)
         known = [name for name in SECTIONS if name in content] if isinstance(content, dict) else []
         if not known:
             raise InputError(path, "BAD_DATALIST", f"no section {' or '.join(SECTIONS)!r} in it, there is none")
@@ -141,6 +143,17 @@ class Datalist:
         with atomically(self.path) as partial:
             partial.write_text(json.dumps({**self.about, **sections}, indent=1, default=dict) + "\n", encoding="utf-8")
         return self.path
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(Source(path).read().decode("utf-8"))
+    except UNREADABLE as error:
+        if isinstance(error, RecursionError):
+            raise InputError(path, "BAD_DATALIST", "lists within lists without end") from error
+        raise unreadable(Source(path), error) from error
+    except ValueError as error:
+        raise InputError(path, "BAD_DATALIST", f"not a JSON file ({error})") from error
 
 
 def _entries(path: Path, name: str, entries: Any) -> Entries:

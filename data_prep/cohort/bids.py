@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from data_prep.cases.people import People
 from data_prep.cohort.found import Found
+from data_prep.errors import InputError
+from data_prep.formats.rows import read_rows
 from data_prep.formats.table import PATTERN
 from data_prep.series import file_name
 
@@ -17,9 +19,8 @@ _IMAGE = re.compile(
 )
 _MASK = re.compile(r"^derivatives/.*?(?P<patient>sub-[^/_]+)_(?P<rest>.*?)(?:mask|roi|dseg|lesion)" + PATTERN, re.I)
 _LESION = re.compile(r"lesion|tumou?r|roi|stroke|wmh|abnormal", re.I)
-_COLUMNS = ("group", "diagnosis", "dx", "health", "health_status", "pathology", "condition")
-_HEALTHY = {"control", "controls", "healthy", "hc", "hv", "cn", "nc", "con", "normal", "healthy control", "none", "td"}
-_UNKNOWN = {"", "n/a", "na", "nan"}
+_TABLES = ("participants.tsv", "participants.csv")
+_IDS = ("participant_id", "participant", "subject_id", "subject", "sub", "id", "patient", "patient_id")
 
 
 def is_bids(folder: Path, files: Sequence[str]) -> bool:
@@ -27,14 +28,28 @@ def is_bids(folder: Path, files: Sequence[str]) -> bool:
     return (folder / "dataset_description.json").is_file() or any(_IMAGE.search(file) for file in files)
 
 
-def bids_cases(folder: Path, files: Sequence[str]) -> Iterator[tuple[re.Match[str], Found]]:
-    """The anatomical images; the ill by `participants.tsv`, masks by name from `derivatives`."""
-    people, masks = _participants(folder / "participants.tsv"), _masks(files)
-    for file in files:
-        match = _IMAGE.search(file)
-        if match is None:
-            continue
-        row = people.get(match["patient"], {})
+def bids_cases(
+    folder: Path, files: Sequence[str], people: People | None = None
+) -> Iterator[tuple[re.Match[str], Found]]:
+    """The anatomical images; the ill by `participants.tsv`, masks by name from `derivatives`.
+
+    Args:
+        folder: the data set.
+        files: paths below it.
+        people: judges the table's rows, and keeps what was read.
+
+    Raises:
+        InputError: BAD_DATALIST where the table is none, or has none of the people.
+    """
+    table, masks = _Participants(folder), _masks(files)
+    people = people or People()
+    matches = [(file, match) for file in files if (match := _IMAGE.search(file))]
+    everybody = sorted({match["patient"] for _, match in matches})
+    table.check(everybody)
+    name = "" if table.path is None else table.path.name
+    healthy = {person: people.judge(row, name) for person in everybody if (row := table.row(person))}
+    for file, match in matches:
+        row = table.row(match["patient"])
         label = masks.get((match["patient"], match["visit"] or ""))
         yield (
             match,
@@ -44,27 +59,43 @@ def bids_cases(folder: Path, files: Sequence[str]) -> Iterator[tuple[re.Match[st
                 patient=match["patient"],
                 label=None if label is None else folder / label,
                 site=row.get("site", ""),
-                healthy=_healthy(row),
+                healthy=healthy.get(match["patient"]),
             ),
         )
 
 
-def _participants(table: Path) -> dict[str, dict[str, str]]:
-    if not table.is_file():
-        return {}
-    with table.open(newline="", encoding="utf-8-sig", errors="replace") as lines:
-        table_rows = csv.DictReader(lines, delimiter="\t")
-        rows = [{str(key).lower(): value or "" for key, value in row.items()} for row in table_rows]
-    return {row["participant_id"]: row for row in rows if row.get("participant_id")}
+class _Participants:
+    """`participants.tsv`, or `.csv`, which some write: rows by person, whatever is before the number.
+
+    Args:
+        folder: of the data set.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = next((path for name in _TABLES if (path := folder / name).is_file()), None)
+        rows = [] if self.path is None else read_rows(self.path)
+        column = next((name for name in _IDS if rows and name in rows[0]), None)
+        if rows and column is None:
+            reason = f"no column {_IDS[0]} in it, but {', '.join(rows[0])}"
+            raise InputError(self.path or folder, "BAD_DATALIST", reason)
+        self.rows = {_number(row[column or ""]): row for row in rows}
+
+    def row(self, person: str) -> dict[str, str]:
+        return self.rows.get(_number(person), {})
+
+    def check(self, people: Sequence[str]) -> None:
+        """Raise where the table has none of the people whose scans are there."""
+        if self.rows and people and not any(map(self.row, people)):
+            theirs, ours = next(iter(self.rows.values())), people[0]
+            reason = f"none of its {len(self.rows)} rows is of one of the {len(people)} people whose scans are there: "
+            reason += f"the first are {next(iter(theirs.values()))} and {ours}"
+            raise InputError(self.path or "", "BAD_DATALIST", reason)
 
 
-def _healthy(row: dict[str, str]) -> bool | None:
-    """By the first column that says so; a word that is none for healthy is ill."""
-    for column in _COLUMNS:
-        word = row.get(column, "").strip().lower()
-        if word not in _UNKNOWN:
-            return word in _HEALTHY
-    return None
+def _number(person: str) -> str:
+    """A person's name without `sub-`, zeros before a number, or capital letters."""
+    name = person.strip().casefold().removeprefix("sub-").removeprefix("sub")
+    return name.lstrip("0") or name
 
 
 def _masks(files: Sequence[str]) -> dict[tuple[str, str], str]:

@@ -7,23 +7,30 @@ from pathlib import Path
 
 from data_prep.cases.datalist import MODALITY, Datalist
 from data_prep.cases.inputs import visit_name
+from data_prep.cases.people import People
 from data_prep.cases.visit import file_of
 from data_prep.cohort.found import Found
+from data_prep.formats.rows import SUFFIXES
 from data_prep.series import file_name
 
 _OURS = ("label", "site", "patient")
 
 
-def datalist_cases(path: Path) -> Iterator[Found]:
+def datalist_cases(path: Path, people: People | None = None) -> Iterator[Found]:
     """The cases of a datalist.
 
     One with a section `validation` is divided already, and stays so. In the Decathlon's, `training` has labels and
     `test` none: what has no label cannot be told healthy, and counts as ill.
 
+    Args:
+        path: JSON, or a table in CSV or TSV.
+        people: judges the rows of a table.
+
     Raises:
         InputError: BAD_DATALIST.
     """
-    datalist = Datalist.read(path)
+    datalist = Datalist.read(path, people)
+    is_table = path.suffix.lower() in SUFFIXES
     for section, entries in datalist.sections.items():
         for entry in entries:
             several = not isinstance(entry["image"], str)
@@ -34,7 +41,8 @@ def datalist_cases(path: Path) -> Iterator[Found]:
             keys = {key: value for key, value in entry.items() if key not in (*_OURS, "image") and value is not None}
             if datalist.modality:
                 keys.setdefault(MODALITY, datalist.modality)
-            unknown = not datalist.is_divided and section == "test" and label is None
+            healthy = keys.pop("healthy", None)
+            unknown = not (datalist.is_divided or is_table) and section == "test" and label is None
             yield Found(
                 name=name,
                 image=image,
@@ -42,7 +50,7 @@ def datalist_cases(path: Path) -> Iterator[Found]:
                 patient=str(entry.get("patient") or name),
                 label=label,
                 site=str(entry.get("site") or ""),
-                healthy=False if unknown else None,
+                healthy=False if unknown else healthy,
                 section=section if datalist.is_divided else None,
                 meta=keys,
             )

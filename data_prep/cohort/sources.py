@@ -11,6 +11,7 @@ from typing import Any
 
 from data_prep.cases.datalist import MODALITY
 from data_prep.cases.inputs import Case, group_visits, list_cases
+from data_prep.cases.people import People
 from data_prep.cohort.bids import bids_cases, is_bids
 from data_prep.cohort.datalists import datalist_cases
 from data_prep.cohort.found import Found
@@ -18,6 +19,7 @@ from data_prep.cohort.layouts import LAYOUTS
 from data_prep.errors import InputError
 from data_prep.find.order import natural_key
 from data_prep.find.sequences import Told, canonical, place_of, visits
+from data_prep.formats.rows import SUFFIXES
 from data_prep.formats.source import Source, is_kept
 from data_prep.formats.table import suffix_of
 from data_prep.verdict import Verdict
@@ -26,7 +28,7 @@ NAMES = ("auto", *(layout.name for layout in LAYOUTS), "bids", "datalist", "fold
 
 
 def find_scans(
-    source: Path, *, layout: str = "auto", sequences: Sequence[str] = (), **discovery: Any
+    source: Path, *, layout: str = "auto", sequences: Sequence[str] = (), people: People | None = None, **discovery: Any
 ) -> tuple[str, list[Found]]:
     """The scans in one folder, file or archive.
 
@@ -36,6 +38,7 @@ def find_scans(
             BIDS, else a plain folder of NIfTI, NRRD and DICOM.
         sequences: such as T1 or FLAIR, where there are several; upper or lower case. More than one: all that a visit
             has of them becomes one scan.
+        people: judges tables of people, and keeps what was read of them.
         discovery: options of `list_cases`, for plain folders.
 
     Returns:
@@ -49,8 +52,10 @@ def find_scans(
     if not source.exists():
         raise InputError(source, "MISSING_FILE", "there is no such file or folder")
     listed = source / "dataset.json" if source.is_dir() else source
-    if layout == "datalist" or (layout == "auto" and listed.is_file() and listed.suffix == ".json"):
-        return "datalist", list(datalist_cases(listed))
+    if layout == "datalist" or (
+        layout == "auto" and listed.is_file() and listed.suffix.lower() in (".json", *SUFFIXES)
+    ):
+        return "datalist", list(datalist_cases(listed, people))
     if source.is_dir() and layout != "folder":
         files = _files(source)
         for known in LAYOUTS:
@@ -58,7 +63,7 @@ def find_scans(
             if matches:
                 return known.name, _chosen(source, matches, sequences)
         if layout in ("auto", "bids") and is_bids(source, files):
-            return "bids", _chosen(source, list(bids_cases(source, files)), sequences)
+            return "bids", _chosen(source, list(bids_cases(source, files, people)), sequences)
     if layout not in ("auto", "folder"):
         raise InputError(source, "BAD_DATALIST", f"no file of this folder is named as in the layout {layout}")
     return "folder", _plain(source, sequences, **discovery)

@@ -24,6 +24,10 @@ def prepare(
         str | None,
         typer.Option(metavar="T1,...", help="Those wanted; several make one scan of a visit."),
     ] = None,
+    healthy: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN=WORD", help="Who is healthy in a table of people, such as group=CTRL."),
+    ] = None,
     layout: Annotated[
         str,
         typer.Option(
@@ -74,6 +78,7 @@ def prepare(
             steps=steps,
             layout=one_of("--layout", layout, NAMES) or "auto",
             sequences=names(sequence) or [],
+            healthy=healthy,
             shares=(train / total, validate / total, test / total),
             seed=seed,
             exclude=exclude,
@@ -85,6 +90,8 @@ def prepare(
 def _show(run: PrepareRecord) -> None:
     from pipelines.cli import tables
 
+    for sentence in run.people:
+        typer.echo(sentence)
     tables.print_scans(run)
     typer.echo(f"datalist: {run.datalist}" if run.datalist else "nothing found: no scan at all", err=not run.datalist)
     if run.contact_sheet:

@@ -90,11 +90,13 @@ def gather(source: Path, sequences: Sequence[str] = ()) -> TrainingData:
         notes.append(
             f"{len(good['validation'])} of the scans are kept back to choose the checkpoint and to calibrate on"
         )
+    notes += (told := _judged(source))
     count = {section: len(cases) for section, cases in good.items()}
     if count["training"] < FEWEST - 1 or count["validation"] < 1:
         msg = (
             f"{source}: {sum(count.values())} usable training scans ({count['training']} to train, "
             f"{count['validation']} to validate on), {len(refused)} cannot be read; at least {FEWEST} are needed"
+            + "".join(f"; {one}" for one in told)
         )
         raise CommandError(msg)
     modality, window = units.judged(_modality(source, good["training"]))
@@ -169,6 +171,14 @@ def _names(source: Path, sequences: Sequence[str], cases: Sequence[Case]) -> tup
     datalist = Datalist.at(source)
     names = list(sequences) or ([] if datalist is None else datalist.sequences)
     return tuple(names) if len(names) == counts[0] else tuple(f"sequence{number}" for number in range(counts[0]))
+
+
+def _judged(source: Path) -> list[str]:
+    """What a table of cases was understood to say of their health."""
+    from data_prep.cases.datalist import Datalist
+
+    datalist = Datalist.at(source)
+    return list(datalist.about.get("people", ())) if datalist is not None else []
 
 
 def _modality(source: Path, cases: Sequence[Case]) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from data_prep.cases.datalist import Datalist
+    from data_prep.cases.people import People
     from data_prep.cohort.found import Found
     from data_prep.cohort.prepared import Prepared, Preparer
     from data_prep.cohort.steps import Steps
@@ -35,6 +36,7 @@ def prepare(
     steps: Steps,
     layout: str = "auto",
     sequences: Sequence[str] = (),
+    healthy: str | None = None,
     shares: tuple[float, float, float] = (0.70, 0.15, 0.15),
     seed: int = 0,
     exclude: Path | None = None,
@@ -49,6 +51,7 @@ def prepare(
         steps: what is done to every scan.
         layout: how the sources are laid out.
         sequences: such as T1, where there are several; more than one become one scan of each visit.
+        healthy: column and word of a table of people, such as group=CTRL; None: words are understood where they can be.
         shares: of training, validation and test among the healthy.
         seed: of the draw.
         exclude: text file with the name of a scan that is not wanted on each line.
@@ -70,8 +73,13 @@ def prepare(
         raise CommandError(str(error)) from error
     run = PrepareRecord(output=str(output))
     run.preparation = {**steps.settings(), "seed": seed, "shares": list(shares), "sequences": list(sequences)}
+    if healthy is not None:
+        run.preparation["healthy"] = healthy
+    people = _people(healthy)
     with waiting("looking for scans"):
-        scans = _find(run, sources, layout=layout, sequences=sequences, allow_gaps=allow_gaps)
+        scans = _find(run, sources, layout=layout, sequences=sequences, people=people, allow_gaps=allow_gaps)
+    run.people = people.sentences()
+    people.check(sources[0])
     if not scans:
         return run
     _check_steps(steps, scans)
@@ -82,6 +90,16 @@ def prepare(
     _divide(run, preparer, ready, shares=shares, seed=seed)
     _finish(run, preparer, ready, started=started)
     return run
+
+
+def _people(rule: str | None) -> People:
+    from data_prep.cases.people import People
+
+    try:
+        return People(rule)
+    except ValueError as error:
+        msg = f"--healthy: {error}"
+        raise CommandError(msg) from error
 
 
 def _find(run: PrepareRecord, sources: Sequence[Path], *, allow_gaps: bool, **options: Any) -> list[Found]:

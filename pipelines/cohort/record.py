@@ -44,6 +44,7 @@ class PrepareRecord(BaseModel):
     output: str
     layouts: dict[str, str] = Field(default_factory=dict, description="layout of each source")
     preparation: dict[str, Any] = Field(default_factory=dict)
+    people: list[str] = Field(default_factory=list, description="what was read of tables of people, and how")
     datalist: str | None = None
     contact_sheet: str | None = None
     seconds: float = 0.0

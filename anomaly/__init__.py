@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from anomaly.engines.distributed import process_device, process_rank
     from anomaly.finding import Finding, Lesion
     from anomaly.method import Method
+    from anomaly.transforms import AnomalyMapd
     from anomaly.volume import VolumeError
 
 __all__ = [
+    "AnomalyMapd",
     "BundleError",
     "Detector",
     "Examination",
@@ -43,6 +45,7 @@ _HOME = {
     "Finding": "anomaly.finding",
     "Lesion": "anomaly.finding",
     "Method": "anomaly.method",
+    "AnomalyMapd": "anomaly.transforms",
     "VolumeError": "anomaly.volume",
 }
 

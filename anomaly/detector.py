@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,19 @@ from anomaly.engines.examination import Maps, examine_prepared
 from anomaly.engines.regrid import to_source
 from anomaly.engines.shortage import SMALL_SLABS, is_shortage
 from anomaly.finding import Finding
+from anomaly.images import as_volume
 from anomaly.method import COMPOSITE
 from anomaly.precision import name_of, reduced
 from anomaly.scoring.assess import Examination, Subject, assess
 from anomaly.volume import VolumeLike, channels_of, check_volume, named_flags, shown_channel
 
 Array = np.ndarray
+_MISSING = "n/a"  # what bundles' readers take for a sequence that is not there
+
+
+def _not_known() -> int | None:
+    """How much memory is free."""
+    return None
 
 
 class Detector:
@@ -53,11 +61,18 @@ class Detector:
         *,
         device: str | torch.device | None = None,
         calibration: str | Path | None = None,
-        free_memory: Callable[[], int | None] = lambda: None,
+        free_memory: Callable[[], int | None] = _not_known,
         precision: str = "auto",
     ) -> None:
+        self._made_with: dict[str, Any] = {
+            "device": None if device is None else str(device),
+            "calibration": calibration,
+            "free_memory": free_memory,
+            "precision": precision,
+        }
         self.root = Path(root)
         self.free_memory = free_memory
+        self._load: Any = None
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         reduced(self.device, precision)  # before a config is blamed for it
         self.calibration = load_calibration(self.root, calibration)
@@ -72,9 +87,33 @@ class Detector:
         _load_weights(self.network, self.root / WEIGHTS)
         self.network.eval()
 
-    def __call__(self, volume: VolumeLike, *, case: str = "") -> Finding:
-        """The `Finding` of a volume."""
-        return self.examine(volume, case=case).finding
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as the bundle's place and the options: another process loads it anew."""
+        return partial(Detector, **self._made_with), (self.root.resolve(),)
+
+    def __repr__(self) -> str:
+        """In one line."""
+        seen = f", {' + '.join(self.sequences)}" if self.sequences else ""
+        bundle = f"{self.bundle.name} {self.bundle.version}"
+        return f"<Detector {bundle}{seen}, {self.device}, {name_of(self.dtype)}>"
+
+    def __call__(self, volume: Any, *, affine: Any = None, case: str = "") -> Finding:
+        """The `Finding` of a volume; see `examine`."""
+        return self.examine(volume, affine=affine, case=case).finding
+
+    def load(self, path: Any) -> MetaTensor:
+        """An image as the bundle reads it, `(C, i, j, k)`.
+
+        Args:
+            path: of a file or series; or a list, the sequences of one visit, None for one that is missing.
+        """
+        several = isinstance(path, list | tuple)
+        image = [_MISSING if one is None else str(one) for one in path] if several else str(path)
+        if self._load is None:
+            parser = _parse(self.root, self.device)
+            self._load = Compose(parser.get_parsed_content("load"))
+        loaded: MetaTensor = self._load({"image": image})["image"]
+        return loaded
 
     def prepare(self, volume: VolumeLike) -> MetaTensor:
         """What the network sees of a volume: `(C, *spatial)` in [0, 1], on the CPU, with its affine.
@@ -90,13 +129,16 @@ class Detector:
         prepared: MetaTensor = self._prepare({"image": image})["image"]
         return prepared
 
-    def examine(self, volume: VolumeLike, *, case: str = "") -> Examination:
-        """Examine a volume.
+    def examine(self, volume: Any, *, affine: Any = None, case: str = "") -> Examination:
+        """Examine an image.
 
         Args:
             volume: an `array` `(i, j, k)` with an `affine`, and `sequences`, `(i, j, k)` or None each, where the
                 bundle looks at several; `source`, `series_uid`, `input_hash` and `flags` are
                 taken over where it has them.
+                Or a path, an image of nibabel or SimpleITK, a MetaTensor, an array or tensor with `affine`, or a list
+                of these for several sequences; see `anomaly.images.as_volume`.
+            affine: 4 x 4, voxel to RAS+ mm, of an array or a tensor.
             case: its name; by default the name of its source.
 
         Returns:
@@ -105,22 +147,23 @@ class Detector:
         Raises:
             VolumeError: as of `prepare`.
         """
+        volume = as_volume(volume, affine=affine, load=self.load)
         clock = {"start": time.perf_counter()}
         image = self.prepare(volume)
         clock["prepare"] = time.perf_counter()
         maps = self.run(image, (COMPOSITE,))
         clock["network"] = time.perf_counter()
-        affine = np.asarray(volume.affine, dtype=np.float64)
+        place = np.asarray(volume.affine, dtype=np.float64)
         shown = shown_channel(volume)
         changes = [(composite - image.as_tensor())[shown : shown + 1] for composite in maps.others.values()]  # or none
         stacked = torch.cat([maps.score, *changes])
-        score_map, *changed = to_source(stacked, image.affine.numpy(), source_affine=affine, shape=volume.array.shape)
+        score_map, *changed = to_source(stacked, image.affine.numpy(), source_affine=place, shape=volume.array.shape)
         np.clip(score_map, 0, 1, out=score_map)
         clock["invert"] = time.perf_counter()
         timings = {step: clock[step] - clock[before] for before, step in pairwise(clock)}
         return assess(
             score_map,
-            affine,
+            place,
             score=maps.image_score,
             subject=_subject(volume, case, (SMALL_SLABS,) if maps.small_slabs else (), self.sequences),
             calibration=self.calibration,
@@ -129,6 +172,7 @@ class Detector:
             appearance=maps.appearance,
             twin=_twin(volume, image, changed[0], shown) if changed else None,
             window=image.meta.get("window"),
+            image=np.asarray(volume.array),
             precision=name_of(self.dtype),
         )
 
@@ -161,7 +205,7 @@ def load_detector(
     *,
     device: str | torch.device | None = None,
     calibration: str | Path | None = None,
-    free_memory: Callable[[], int | None] = lambda: None,
+    free_memory: Callable[[], int | None] = _not_known,
     precision: str = "auto",
 ) -> Detector:
     """The detector of the bundle at `root`; see `Detector`.

@@ -16,7 +16,7 @@ _SPACING_MM = (0.05, 50.0)  # outside these no scanner's voxel lies
 _MIN_INDEPENDENCE = 0.05  # volume of the cell spanned by the three unit axes; 1 is a right-angled one
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Volume:
     """One volume as its scanner made it.
 
@@ -40,6 +40,12 @@ class Volume:
     input_hash: str = ""
     flags: tuple[str, ...] = ()
     sequences: tuple[np.ndarray | None, ...] = ()
+
+    def __repr__(self) -> str:
+        """In one line, without the array."""
+        shape, spacing = " x ".join(map(str, self.shape)), " x ".join(f"{length:.3g}" for length in self.spacing)
+        more = f", {len(self.sequences)} sequences" if self.sequences else ""
+        return f"<Volume {shape} of {spacing} mm, {self.array.dtype}{more}>"
 
     @property
     def shape(self) -> tuple[int, ...]:

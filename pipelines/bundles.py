@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from pipelines.machine.device import check_device
 from pipelines.machine.free_memory import free_bytes
@@ -112,6 +112,18 @@ def sequences(bundle: Path) -> list[str]:
         return []
     said = yaml.safe_load(path.read_text(encoding="utf-8")).get("sequences")
     return [str(name) for name in said] if isinstance(said, list) else []
+
+
+class Wanted(TypedDict):
+    """What a bundle looks at; see `modalities` and `sequences`."""
+
+    modalities: list[str] | None
+    sequences: list[str]
+
+
+def wanted_by(bundle: Path) -> Wanted:
+    """The modalities and sequences of a bundle's images."""
+    return Wanted(modalities=modalities(bundle), sequences=sequences(bundle))
 
 
 def load(bundle: Path, *, device: str | None, calibration: Path | None = None, precision: str = "auto") -> Detector:

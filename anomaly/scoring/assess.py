@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +16,13 @@ from anomaly.precision import Arithmetic
 from anomaly.scoring.calibration import Calibration
 from anomaly.scoring.lesions import find_lesions
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 Array = np.ndarray
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Examination:
     """What a detector gives for one volume; arrays are on the source's grid `(i, j, k)`.
 
@@ -30,6 +34,8 @@ class Examination:
             the method draws none, or nobody asked for it.
         window: lowest and highest intensity that the network tells apart, such as HU of a CT; None: it follows from
             the image.
+        image: of the source, to draw; None: not at hand.
+        affine: 4 x 4, voxel to RAS+ mm, of the source.
     """
 
     finding: Finding
@@ -37,6 +43,24 @@ class Examination:
     score: Array
     twin: Array | None = None
     window: tuple[float, float] | None = None
+    image: Array | None = None
+    affine: Array | None = None
+
+    def __repr__(self) -> str:
+        """In one line, without arrays."""
+        finding = self.finding
+        volume = sum(lesion.volume_ml for lesion in finding.lesions)
+        count = len(finding.lesions)
+        found = f"{count} region{'s' if count > 1 else ''} of {volume:.3g} ml" if count else "no region"
+        word = "abnormal" if finding.abnormal else "not abnormal"
+        scores = f"score {finding.score:.3f}, p {finding.p_value:.3f}, {word}"
+        return f"<Examination {finding.case!r}: {scores}, {found}, {' x '.join(map(str, self.mask.shape))}>"
+
+    def plot(self, *, slices: int = 4) -> Figure:
+        """A figure of the most abnormal slices; see `anomaly.scoring.plot.plot_examination`."""
+        from anomaly.scoring.plot import plot_examination
+
+        return plot_examination(self, slices=slices)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +85,7 @@ def assess(
     appearance: Mapping[str, float] | None = None,
     twin: Array | None = None,
     window: tuple[float, float] | None = None,
+    image: Array | None = None,
     found: tuple[Array, list[Lesion]] | None = None,
     precision: Arithmetic = "fp32",
 ) -> Examination:
@@ -77,17 +102,12 @@ def assess(
         appearance: of the prepared scan.
         twin: passed through.
         window: passed through.
+        image: passed through.
         precision: of the network's arithmetic.
         found: mask and lesions, where `find_lesions` has given them already.
     """
     mask, lesions = found or find_lesions(
         score_map, affine, threshold=calibration.voxel_threshold, min_lesion_ml=calibration.min_lesion_ml
-    )
-    thresholds = Thresholds(
-        voxel=calibration.voxel_threshold,
-        image=min(calibration.image_threshold, 1.0),
-        alpha=calibration.alpha,
-        min_lesion_ml=calibration.min_lesion_ml,
     )
     finding = Finding(
         case=subject.case,
@@ -98,7 +118,7 @@ def assess(
         p_value=calibration.p_value(score),
         abnormal=calibration.is_abnormal(score),
         lesions=lesions,
-        thresholds=thresholds,
+        thresholds=_thresholds(calibration),
         calibration_cases=len(calibration.cases),
         flags=list(subject.flags),
         appearance=dict(appearance or {}),
@@ -106,7 +126,24 @@ def assess(
         precision=precision,
         versions=software_versions(),
     )
-    return Examination(finding=finding, mask=mask, score=score_map.astype(np.float32), twin=twin, window=window)
+    return Examination(
+        finding=finding,
+        mask=mask,
+        score=score_map.astype(np.float32),
+        twin=twin,
+        window=window,
+        image=image,
+        affine=np.asarray(affine, dtype=np.float64),
+    )
+
+
+def _thresholds(calibration: Calibration) -> Thresholds:
+    return Thresholds(
+        voxel=calibration.voxel_threshold,
+        image=min(calibration.image_threshold, 1.0),
+        alpha=calibration.alpha,
+        min_lesion_ml=calibration.min_lesion_ml,
+    )
 
 
 @cache

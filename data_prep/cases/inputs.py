@@ -15,7 +15,7 @@ from data_prep.cases.visit import MISSING, file_of, read_visit
 from data_prep.errors import CONTROLS, InputError
 from data_prep.find.discovery import discover
 from data_prep.find.passed import PassedOver
-from data_prep.find.sequences import place_of, sequence_name, told, visits
+from data_prep.find.sequences import parse_name, place_of, sequence_name, visits
 from data_prep.find.series_at import series_at
 from data_prep.find.walk import is_archive
 from data_prep.series import Series, file_name
@@ -229,7 +229,7 @@ def _from_entry(datalist: Path, entry: Mapping[str, Any], allow_gaps: bool) -> C
 def visit_name(images: Sequence[str | None]) -> str:
     """What the files of a visit are called alike; the first one's name where that is nothing."""
     first = file_of(images)
-    return file_name(told(first).visit.rstrip("/")) if told(first).sequence else file_name(first)
+    return file_name(parse_name(first).visit.rstrip("/")) if parse_name(first).sequence else file_name(first)
 
 
 def _at(path: Path, allow_gaps: bool) -> Case:

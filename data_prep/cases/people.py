@@ -1,4 +1,4 @@
-"""`People`: who is healthy, by a table of people; every value that is read is told, and how it was taken."""
+"""`People`: who is healthy, by a table of people; every value that is read is lines, and how it was taken."""
 
 from __future__ import annotations
 
@@ -88,17 +88,17 @@ class People:
 
     def sentences(self) -> list[str]:
         """What was read, one sentence for each column, and for what no column says."""
-        told = []
+        lines = []
         for (table, column), counts in self.read.items():
             parts = [
                 f"{value} ({count}) {_TAKEN[verdict]}"
                 for (value, verdict), count in sorted(counts.items(), key=lambda item: -item[1])
             ]
-            told.append(f"{table}, column {column}: {', '.join(parts)}")
+            lines.append(f"{table}, column {column}: {', '.join(parts)}")
         for table, count in self.silent.items():
             there = ", ".join(self.columns[table])
-            told.append(f"{table}: nothing says of {count} people whether they are healthy; its columns are {there}")
-        return told
+            lines.append(f"{table}: nothing says of {count} people whether they are healthy; its columns are {there}")
+        return lines
 
     def check(self, source: Path) -> None:
         """Raise where a table was read and nobody in it is healthy, or where a word was not understood.

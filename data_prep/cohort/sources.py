@@ -18,7 +18,7 @@ from data_prep.cohort.found import Found
 from data_prep.cohort.layouts import LAYOUTS
 from data_prep.errors import InputError
 from data_prep.find.order import natural_key
-from data_prep.find.sequences import Told, canonical, place_of, visits
+from data_prep.find.sequences import NameParts, canonical, place_of, visits
 from data_prep.formats.rows import SUFFIXES
 from data_prep.formats.source import Source, is_kept
 from data_prep.formats.table import suffix_of
@@ -179,6 +179,6 @@ def _found(case: Case, visit: str) -> Found:
     return Found(name=case.name, image=Path(case.image), images=images, patient=patient, series=series, meta=meta)
 
 
-def _short(one: Told) -> str:
+def _short(one: NameParts) -> str:
     """The last part of a visit's path: the folder's name where its files are called after their sequences alone."""
     return one.visit.rstrip("/").rpartition("/")[2]

@@ -47,7 +47,7 @@ _BIDS = re.compile(r"^(sub-[^_]+)(?:_(ses-[^_]+))?(?=_|$)")
 _WORD = re.compile(r"[A-Za-z0-9]+")
 
 
-class Told(NamedTuple):
+class NameParts(NamedTuple):
     """What a path tells.
 
     Args:
@@ -69,34 +69,34 @@ def canonical(name: str) -> str:
     return _CANONICAL.get(word, word)
 
 
-def told(path: str, *, named: Iterable[str] = ()) -> Told:
+def parse_name(path: str, *, named: Iterable[str] = ()) -> NameParts:
     """What the path of a scan tells of its visit and sequence: the last word of the name that is one, or the folder's.
 
     Args:
         path: with forward slashes.
         named: sequences that are looked for beside the known ones.
 
-    >>> told("case0/FLAIR.nii.gz"), told("a/BraTS20_001_t1ce.nii"), told("b/lung_003_0001.nii.gz")
-    (Told(visit='case0/', sequence='flair'), Told(visit='a/BraTS20_001', sequence='t1c'), \
-Told(visit='b/lung_003', sequence='0001'))
-    >>> told("IXI-T1/IXI002-T1.nii.gz"), told("t2/case7.nii"), told("anat/sub-1_acq-3d_T1w.nii")
-    (Told(visit='IXI/IXI002', sequence='t1'), Told(visit='/case7', sequence='t2'), \
-Told(visit='anat/sub-1', sequence='t1'))
+    >>> parse_name("case0/FLAIR.nii.gz"), parse_name("a/BraTS20_001_t1ce.nii"), parse_name("b/lung_003_0001.nii.gz")
+    (NameParts(visit='case0/', sequence='flair'), NameParts(visit='a/BraTS20_001', sequence='t1c'), \
+NameParts(visit='b/lung_003', sequence='0001'))
+    >>> parse_name("IXI-T1/IXI002-T1.nii.gz"), parse_name("t2/case7.nii"), parse_name("anat/sub-1_acq-3d_T1w.nii")
+    (NameParts(visit='IXI/IXI002', sequence='t1'), NameParts(visit='/case7', sequence='t2'), \
+NameParts(visit='anat/sub-1', sequence='t1'))
     """
     folder, slash, name = path.rpartition("/")
     stem, wanted = file_name(name), {canonical(one) for one in named} | set(SYNONYMS)
     if match := _NUMBERED.match(stem):
-        return Told(f"{folder}{slash}{match['rest']}", match["number"])
+        return NameParts(f"{folder}{slash}{match['rest']}", match["number"])
     above, mark, last = folder.rpartition("/")
     rest, sequence = _cut(stem, wanted)
     last, of_folder = _cut(last, wanted)
     if not sequence and not of_folder:
-        return Told(f"{folder}{slash}{stem}", "")
+        return NameParts(f"{folder}{slash}{stem}", "")
     if of_folder in (sequence or of_folder, sequence):
         folder = f"{above}{mark}{last}"
     if match := _BIDS.match(stem):
         rest = "_".join(filter(None, match.groups()))
-    return Told(f"{folder}{slash}{rest}", sequence or of_folder)
+    return NameParts(f"{folder}{slash}{rest}", sequence or of_folder)
 
 
 def _cut(name: str, wanted: set[str]) -> tuple[str, str]:
@@ -117,7 +117,7 @@ def sequence_name(description: str) -> str:
     return next((name for name in _SPECIAL if name in words), "")
 
 
-def visits(paths: Sequence[str], *, named: Sequence[str] = ()) -> list[Told]:
+def visits(paths: Sequence[str], *, named: Sequence[str] = ()) -> list[NameParts]:
     """What each path tells, by all paths together.
 
     A word that looks like a sequence is one only where several files of a visit differ in it, or where sequences are
@@ -127,7 +127,7 @@ def visits(paths: Sequence[str], *, named: Sequence[str] = ()) -> list[Told]:
         paths: of scans.
         named: the sequences that are wanted.
     """
-    found = [told(path, named=named) for path in paths]
+    found = [parse_name(path, named=named) for path in paths]
     count = Counter(one.visit for one in found)
     numbered = any(one.sequence == "0000" for one in found)
     kept = []
@@ -135,7 +135,7 @@ def visits(paths: Sequence[str], *, named: Sequence[str] = ()) -> list[Told]:
         is_one = bool(named) or count[one.visit] > 1
         if one.sequence.isdigit() and not numbered:
             is_one = False
-        plain = Told(path[: len(path) - len(path.rpartition("/")[2])] + file_name(path), "")
+        plain = NameParts(path[: len(path) - len(path.rpartition("/")[2])] + file_name(path), "")
         kept.append(one if one.sequence and is_one else plain)
     return kept
 

@@ -90,13 +90,13 @@ def gather(source: Path, sequences: Sequence[str] = ()) -> TrainingData:
         notes.append(
             f"{len(good['validation'])} of the scans are kept back to choose the checkpoint and to calibrate on"
         )
-    notes += (told := _judged(source))
+    notes += (judged := _judged(source))
     count = {section: len(cases) for section, cases in good.items()}
     if count["training"] < FEWEST - 1 or count["validation"] < 1:
         msg = (
             f"{source}: {sum(count.values())} usable training scans ({count['training']} to train, "
             f"{count['validation']} to validate on), {len(refused)} cannot be read; at least {FEWEST} are needed"
-            + "".join(f"; {one}" for one in told)
+            + "".join(f"; {one}" for one in judged)
         )
         raise CommandError(msg)
     modality, window = units.judged(_modality(source, good["training"]))

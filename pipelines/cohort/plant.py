@@ -94,10 +94,14 @@ def plant(
                 entries += _copies(case, volume, output, copies=copies, draw=draw, record=record)
     about = {"name": output.name, "families": list(families), "radius": list(radius), "seed": seed}
     learned = _learned_from(datalist, section)
-    named = {key: datalist.about[key] for key in _NAMES if key in datalist.about} if datalist else {}
-    Datalist(path=output / FILE, sections={**learned, "test": entries}, about={**named, **about}).write()
+    Datalist(path=output / FILE, sections={**learned, "test": entries}, about={**_named(datalist), **about}).write()
     record.seconds = round(time.perf_counter() - started, 1)
     return record
+
+
+def _named(datalist: Datalist | None) -> dict[str, Any]:
+    """What a datalist says of its sequences."""
+    return {} if datalist is None else {key: datalist.about[key] for key in _NAMES if key in datalist.about}
 
 
 def _check(families: Sequence[str], radius: tuple[float, float]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anomaly.bundle import load_calibration
-from pipelines.bundles import find_bundle, load, modalities, sequences
+from pipelines.bundles import find_bundle, load, wanted_by
 from pipelines.detect.case import examine_all
 from pipelines.detect.cases import gather_cases
 from pipelines.machine.device import check_device
@@ -64,9 +64,7 @@ def detect(
         load_calibration(root, calibration)  # before anything that takes time
     check_apart(paths, output)
     with waiting("looking for images"):
-        cases, failures = gather_cases(
-            paths, allow_gaps=allow_gaps, modalities=modalities(root), sequences=sequences(root), passed=passed
-        )
+        cases, failures = gather_cases(paths, allow_gaps=allow_gaps, passed=passed, **wanted_by(root))
     run = RunRecord(command="detect", output=str(output), passed_over=passed.sentence(named=False))
     results = [Result(record=failure) for failure in failures]
     if not cases and not failures:

@@ -79,6 +79,48 @@ def plan_for(
     """
     choices = choices or Choices()
     pixdim = [round(step, 3) for step in fingerprint.pixdim]
+    slab = [_window(size, most) for size, most in zip(fingerprint.shape, _SLAB[fingerprint.thick], strict=True)]
+    slab[2] = min(_SLAB[fingerprint.thick][2], max(1, fingerprint.shape[2]))
+    ratio = pixdim[0] / pixdim[2]
+    radius = choices.radius and [round(max(1.0, length / pixdim[0]), 2) for length in choices.radius]
+    windows = choices.windows or ([window] if window else [])
+    scale, region, slabs, darker = _intensities(windows)
+    channels = max(1, len(sequences)) * max(1, len(windows))
+    planting = _planting(choices.darker if choices.darker is not None else darker, sequences, channels)
+    train: dict[str, Any] = {
+        "slab": slab,
+        "families": _FAMILIES,
+        "held_out_families": _HELD_OUT,
+        "radius": radius or [3.0, round(min(24.0, 0.2 * max(fingerprint.shape[:2])), 1)],
+        "slice_ratio": [round(0.7 * ratio, 2), round(max(1.2, 2 * ratio), 2)],
+        "region": [region],
+        **{f"validate::planting::0::{key}": value for key, value in planting.items() if key != "drop"},
+        **({} if channels == 1 else {"discriminator_def::inputs": channels}),
+        **({} if choices.min_lesion is None else {"calibration::handlers::1::min_lesion_ml": choices.min_lesion}),
+    }
+    return Plan(
+        prepare=[*_grid(fingerprint, pixdim), scale],
+        train=train,
+        shared={
+            "network_def::slice_stride": 1 if fingerprint.thick else 2,
+            "zooms": [],
+            **({} if channels == 1 else {"network_def::channels": channels}),
+            **({"sequences": list(sequences)} if len(sequences) > 1 else {}),
+        },
+        slabs={**slabs, "PlantAnomalyd": planting} if planting else slabs,
+    )
+
+
+def _planting(darker: float | None, sequences: Sequence[str], channels: int) -> dict[str, Any]:
+    """How anomalies are planted: how many are dark, and in channels that are windows of one CT alike."""
+    planting: dict[str, Any] = {} if darker is None else {"darker": darker}
+    if channels > 1:
+        planting["linked"] = len(sequences) < 2
+    return planting | ({"drop": _DROPPED} if len(sequences) > 1 else {})
+
+
+def _grid(fingerprint: Fingerprint, pixdim: list[float]) -> list[dict[str, Any]]:
+    """Orientation and voxel size, of thick slices within bounds."""
     loose = (0.45, 1.45) if fingerprint.thick and fingerprint.chosen is None else (1.0, 1.0)
     spacing = {
         "_target_": "Spacingd",
@@ -94,44 +136,7 @@ def plan_for(
         "axcodes": fingerprint.axcodes,
         "labels": [["L", "R"], ["P", "A"], ["I", "S"]],
     }
-    slab = [_window(size, most) for size, most in zip(fingerprint.shape, _SLAB[fingerprint.thick], strict=True)]
-    slab[2] = min(_SLAB[fingerprint.thick][2], max(1, fingerprint.shape[2]))
-    ratio = pixdim[0] / pixdim[2]
-    radius = choices.radius and [round(max(1.0, length / pixdim[0]), 2) for length in choices.radius]
-    windows = choices.windows or ([window] if window else [])
-    scale, region, slabs, darker = _intensities(windows)
-    darker = darker if choices.darker is None else choices.darker
-    train: dict[str, Any] = {
-        "slab": slab,
-        "families": _FAMILIES,
-        "held_out_families": _HELD_OUT,
-        "radius": radius or [3.0, round(min(24.0, 0.2 * max(fingerprint.shape[:2])), 1)],
-        "slice_ratio": [round(0.7 * ratio, 2), round(max(1.2, 2 * ratio), 2)],
-        "region": [region],
-    }
-    if choices.min_lesion is not None:
-        train["calibration::handlers::1::min_lesion_ml"] = choices.min_lesion
-    channels = max(1, len(sequences)) * max(1, len(windows))
-    planting: dict[str, Any] = {} if darker is None else {"darker": darker}
-    if channels > 1:
-        planting["linked"] = len(sequences) < 2
-        train["discriminator_def::inputs"] = channels
-    train |= {f"validate::planting::0::{key}": value for key, value in planting.items()}
-    if len(sequences) > 1:
-        planting["drop"] = _DROPPED
-    if planting:
-        slabs = {**slabs, "PlantAnomalyd": planting}
-    return Plan(
-        prepare=[orientation, spacing, scale],
-        train=train,
-        shared={
-            "network_def::slice_stride": 1 if fingerprint.thick else 2,
-            "zooms": [],
-            **({"network_def::channels": channels} if channels > 1 else {}),
-            **({"sequences": list(sequences)} if len(sequences) > 1 else {}),
-        },
-        slabs=slabs,
-    )
+    return [orientation, spacing]
 
 
 def _intensities(

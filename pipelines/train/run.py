@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydantic import Field
 from pipelines.bundles import find_bundle
 from pipelines.cohort.healthy import TrainingData, check_families, gather
 from pipelines.machine.files import writable_folder, write_whole
+from pipelines.machine.free_memory import free_bytes
 from pipelines.machine.provenance import provenance
 from pipelines.outputs.ours import check_apart
 from pipelines.problems import CommandError
@@ -25,6 +26,7 @@ from pipelines.terminal.quiet import without_chatter, without_step_lines
 from pipelines.train.card import write_card
 from pipelines.train.choices import Choices
 from pipelines.train.configs import Plan, plan_for, write_bundle
+from pipelines.train.outlook import outlook, read_config
 
 _WORK = "training"  # folder in the bundle with all that only the training needs
 _AS_THEY_FOLLOW = Choices()
@@ -41,6 +43,7 @@ class TrainRecord(LearningRecord):
     fingerprint: dict[str, Any] = Field(default_factory=dict)
     history: list[dict[str, float]] = Field(default_factory=list, description="one validation each")
     voxel_ap: float | None = Field(default=None, description="on anomalies planted in the validation scans")
+    plan: list[str] = Field(default_factory=list, description="what was going to be done, in words")
     promise: str = ""
     notes: list[str] = Field(default_factory=list)
     pictures: str = ""
@@ -58,6 +61,7 @@ def train(
     choices: Choices = _AS_THEY_FOLLOW,
     sequences: Sequence[str] = (),
     resume: bool = False,
+    tell: Callable[[list[str]], None] = lambda _: None,
 ) -> TrainRecord:
     """Train and calibrate a bundle on healthy scans.
 
@@ -71,6 +75,7 @@ def train(
         choices: what of the configs is to be otherwise than it follows from the scans; not with `like`.
         sequences: of the visits in a folder of scans, such as T1 and FLAIR.
         resume: go on after the last whole epoch of an interrupted training.
+        tell: is given the plan, line by line, before the work.
 
     Raises:
         InputError: the source is missing or no datalist.
@@ -93,11 +98,11 @@ def train(
         changes["initial_weights"] = str(begun_from / "models" / "model.pt")
     if encoder_weights:
         changes["encoder_weights"] = encoder_weights
+    plan = outlook(read_config(output / _CONFIG, settings or {}), data, free=free_bytes())
+    tell(plan)
     history = _run(output, work, changes)
-    models = writable_folder(output / "models")
-    for name in ("model.pt", "calibration.json"):
-        write_whole(models / name, (work / name).read_bytes())
-    record = _record(output, data, history, seconds=time.perf_counter() - started)
+    _keep(work, writable_folder(output / "models"))
+    record = _record(output, data, history, plan, seconds=time.perf_counter() - started)
     if begun_from is not None:
         record.notes.insert(0, _begun_from(begun_from))
     write_card(output, record.model_dump(), changes=changes, licence_from=begun_from)
@@ -106,6 +111,11 @@ def train(
         work / "training.json", json.dumps({"provenance": provenance(), **record.model_dump()}, indent=2) + "\n"
     )
     return record
+
+
+def _keep(work: Path, models: Path) -> None:
+    for name in ("model.pt", "calibration.json"):
+        write_whole(models / name, (work / name).read_bytes())
 
 
 def _begun_from(bundle: Path) -> str:
@@ -265,7 +275,9 @@ def following(trainer: Any, evaluator: Any) -> Iterator[list[dict[str, float]]]:
         yield history
 
 
-def _record(output: Path, data: TrainingData, history: list[dict[str, float]], *, seconds: float) -> TrainRecord:
+def _record(
+    output: Path, data: TrainingData, history: list[dict[str, float]], plan: list[str], *, seconds: float
+) -> TrainRecord:
     from anomaly.bundle import load_calibration
 
     calibration, fingerprint = load_calibration(output), data.fingerprint
@@ -284,6 +296,7 @@ def _record(output: Path, data: TrainingData, history: list[dict[str, float]], *
         fingerprint={"axcodes": fingerprint.axcodes, "pixdim": fingerprint.pixdim, "shape": fingerprint.shape},
         history=history,
         voxel_ap=best,
+        plan=plan,
         promise=calibration.promise(),
         notes=notes,
         pictures=str(output / _WORK / "pictures"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +56,27 @@ def gather_cases(
     named = unique_names(_once(cases))
     skipped = [skip_record(case) for case in named if case.skipped]
     return [case for case in named if not case.skipped], [*map(_record, errors), *skipped]
+
+
+def check_types(cases: Sequence[Case], failures: Sequence[CaseRecord]) -> None:
+    """Raise `CommandError` where there is nothing but files of another type, before anything is loaded for them."""
+    if failures:
+        return
+    from data_prep import InputError
+    from data_prep.cases.read import volume_at
+
+    reasons = []
+    for case in cases:
+        if case.series is not None or volume_at(case.image) is not None:
+            return
+        try:
+            case.volume()
+        except InputError as error:
+            reasons.append(f"{error.reason} [{error.code}]")
+        else:
+            return
+    if reasons:
+        raise CommandError("; ".join(reasons))
 
 
 def _once(cases: Iterable[Case]) -> Iterator[Case]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,12 @@ from pipelines.machine.provenance import provenance
 from pipelines.outputs.ours import check_apart
 from pipelines.problems import CommandError
 from pipelines.record import LearningRecord
-from pipelines.terminal.progress import progress_bar, waiting
+from pipelines.terminal.progress import waiting
 from pipelines.terminal.quiet import without_chatter, without_step_lines
 from pipelines.train.card import write_card
 from pipelines.train.choices import Choices
 from pipelines.train.configs import plan_for, write_bundle
+from pipelines.train.follow import PLANNED, following, plan_in_words
 
 _WORK = "training"  # folder in the bundle with all that only the training needs
 _AS_THEY_FOLLOW = Choices()
@@ -91,7 +91,7 @@ def train(
         changes["initial_weights"] = str(begun_from / "models" / "model.pt")
     if encoder_weights:
         changes["encoder_weights"] = encoder_weights
-    history = _run(output, work, changes)
+    history = _run(output, work, data, changes)
     models = writable_folder(output / "models")
     for name in ("model.pt", "calibration.json"):
         write_whole(models / name, (work / name).read_bytes())
@@ -195,11 +195,11 @@ def _write_configs(output: Path, template: Path, data: TrainingData, choices: Ch
     write_bundle(output, template, plan, metadata=metadata)
 
 
-def _run(output: Path, work: Path, changes: dict[str, Any]) -> list[dict[str, float]]:
+def _run(output: Path, work: Path, data: TrainingData, changes: dict[str, Any]) -> list[dict[str, float]]:
     """Run the bundle's own training through `monai.bundle`; gives one row of metrics for each validation."""
     from monai.bundle import ConfigWorkflow
 
-    with waiting("loading the scans"), without_chatter():
+    with waiting("reading the scans"), without_chatter():
         workflow = ConfigWorkflow(
             config_file=str(output / _CONFIG),
             workflow_type="train",
@@ -212,40 +212,14 @@ def _run(output: Path, work: Path, changes: dict[str, Any]) -> list[dict[str, fl
         workflow.initialize()
         trainer = workflow.parser.get_parsed_content("train::trainer")
         evaluator = workflow.parser.get_parsed_content("validate::evaluator")
-    with without_step_lines(), following(trainer, evaluator) as history:
+        calibrator = workflow.parser.get_parsed_content("calibration::evaluator")
+    config = {key: workflow.parser.get_parsed_content(key) for key in PLANNED}
+    for words in plan_in_words(config, *(len(data.sections[name]) for name in ("training", "validation"))):
+        print(words, file=sys.stderr)
+    with without_step_lines(), following(trainer, evaluator, calibrator) as history:
         workflow.run()
     workflow.finalize()
     return history
-
-
-@contextmanager
-def following(trainer: Any, evaluator: Any) -> Iterator[list[dict[str, float]]]:
-    """A progress bar with the losses and the best validation so far; gives the history of validations."""
-    from ignite.engine import Events
-
-    history: list[dict[str, float]] = []
-    with progress_bar() as bar:
-        task = bar.add_task("training", total=None)
-
-        def step(engine: Any) -> None:
-            losses = engine.state.output
-            words = [f"epoch {engine.state.epoch}"]
-            words += [f"{name} {losses[f'{name}_loss']:.3f}" for name in ("twin", "mask", "discriminator")]
-            if history:
-                words.append(f"best AP {max(row['voxel_ap'] for row in history):.3f}")
-            total = engine.state.max_epochs * engine.state.epoch_length
-            bar.update(task, completed=engine.state.iteration, total=total, description=", ".join(words))
-
-        def validated(engine: Any) -> None:
-            metrics = {name: float(value) for name, value in engine.state.metrics.items()}
-            history.append({"epoch": float(trainer.state.epoch), **metrics})
-            if not bar.console.is_terminal:  # a log has no bar, and is to tell that there is progress
-                epochs = f"epoch {trainer.state.epoch} of {trainer.state.max_epochs}"
-                bar.console.print(f"{epochs}: voxel AP of planted anomalies {metrics['voxel_ap']:.3f}")
-
-        trainer.add_event_handler(Events.ITERATION_COMPLETED, step)
-        evaluator.add_event_handler(Events.COMPLETED, validated)
-        yield history
 
 
 def _record(output: Path, data: TrainingData, history: list[dict[str, float]], *, seconds: float) -> TrainRecord:

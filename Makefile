@@ -12,7 +12,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test lint docs schema dist fresh lowest label label-test bench fuzz fuzz-headers soak attack train evaluate leaderboards families viewer clean
+.PHONY: help demo test lint docs schema dist fresh lowest label label-test bench fuzz fuzz-headers soak attack train evaluate leaderboards families gallery looks viewer clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' Makefile | awk -F ':.*## +' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -123,8 +123,15 @@ leaderboards: $(VENV)/installed  ## the documentation's page of all committed le
 families: $(VENV)/installed  ## draw every anomaly family, as the documentation shows them
 	$(BIN)/python -m pipelines.figures.families docs/explanation/families.png
 
-viewer: $(VENV)/installed  ## take NiiVue, the viewer of the reports, from npm
+gallery: $(VENV)/installed  ## the documentation's gallery of made-up cases, and the README's picture
+	$(BIN)/python -m pipelines.figures.gallery docs
+
+looks: $(VENV)/installed  ## every page made again and looked at by Chromium, and a contact sheet of all in out/looks
+	HEALTHYTWIN_LOOKS=out/looks $(BIN)/python -m pytest tests/pipelines/test_looks.py
+
+viewer: $(VENV)/installed  ## take NiiVue, the viewer of the reports, from npm, and axe-core, which checks pages in the tests
 	$(BIN)/python -m pipelines.report.viewer
+	$(BIN)/python -m tests.axe
 
 clean:  ## remove the environments, the demo and every cache; results in out/ stay
 	rm -rf $(VENV) $(LABEL) healthytwin-demo build dist *.egg-info

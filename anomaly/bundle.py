@@ -116,11 +116,7 @@ def load_calibration(root: str | Path, path: str | Path | None = None) -> Calibr
             "training writes it, on healthy validation cases" if own else "`healthytwin calibrate` writes one"
         )
         raise BundleError(msg)
-    try:
-        calibration = Calibration.load(path)
-    except ValueError as error:
-        msg = f"{path}: not a calibration: {error}"
-        raise BundleError(msg) from error
+    calibration = _calibration_at(path)
     if (found := sha256_of(weights)) != calibration.weights_sha256:
         msg = (
             f"{weights}: SHA-256 is {found[:12]}..., but {path.name} was made for "
@@ -128,6 +124,35 @@ def load_calibration(root: str | Path, path: str | Path | None = None) -> Calibr
         )
         raise BundleError(msg)
     return calibration
+
+
+def _calibration_at(path: Path) -> Calibration:
+    """The calibration in a file; a scan that was named by mistake is not read to its end."""
+    try:
+        with path.open("rb") as stream:
+            is_json = stream.read(64).lstrip().startswith(b"{")
+        if not is_json:
+            msg = f"{path}: not a calibration; `healthytwin calibrate` writes one, a JSON file"
+            raise BundleError(msg)
+        return Calibration.load(path)
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror or error}"
+        raise BundleError(msg) from error
+    except ValueError as error:
+        msg = f"{path}: not a calibration: {_fault(error)}; `healthytwin calibrate` writes one"
+        raise BundleError(msg) from error
+
+
+def _fault(error: ValueError) -> str:
+    """The first thing that is wrong with a calibration, in our words."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return "it is not text"
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"]))
+    kinds = {"missing": f"it lacks {name}", "extra_forbidden": f"it holds {name}", "json_invalid": "it is not JSON"}
+    return kinds.get(first["type"], f"its {name} is not valid")
 
 
 def bundle_id(root: str | Path, calibration: Calibration) -> BundleId:

@@ -124,6 +124,8 @@ def test_version_is_the_same_everywhere() -> None:
     newest = re.findall(r"^## \[(\d\S+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
     bundle = json.loads((ROOT / BUNDLE / "configs" / "metadata.json").read_text())
     assert newest == PROJECT["version"] == bundle["required_packages_version"]["healthytwin"]
+    for page in ("CITATION.cff", "docs/cite.md"):
+        assert re.findall(r"^ *version *[:=] *\{?([\d.]+)", (ROOT / page).read_text(), re.MULTILINE) == [newest], page
 
 
 def test_make_targets_of_the_documents_exist() -> None:
@@ -154,7 +156,7 @@ def told(words: list[str]) -> tuple[Any, str, list[str]]:
 
 
 def options(command: Any) -> set[str]:
-    return {text for option in command.params for text in (*option.opts, *option.secondary_opts)} | {"--help"}
+    return {text for option in command.params for text in (*option.opts, *option.secondary_opts)} | {"-h", "--help"}
 
 
 @pytest.mark.parametrize(("place", "words"), commands("healthytwin"))
@@ -296,6 +298,18 @@ def test_the_floors_of_pipelines_are_those_that_the_linter_keeps() -> None:
 def test_few_files_lie_at_the_top_of_pipelines() -> None:
     files = [file.name for file in (ROOT / "pipelines").glob("*.py")]
     assert len(files) <= 6, f"{files}: a new file belongs into a room"
+
+
+@pytest.mark.parametrize("package", ["anomaly", "data_prep", "pipelines"])
+def test_nothing_is_defined_after_a_module_has_run(package: str) -> None:
+    """`python -m` runs what stands under `__name__ == "__main__"` before it comes to what stands below."""
+    late = []
+    for file in sorted((ROOT / package).rglob("*.py")):
+        body = ast.parse(file.read_text()).body
+        mains = [i for i, node in enumerate(body) if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)]
+        if mains and mains[0] != len(body) - 1:
+            late.append(str(file.relative_to(ROOT)))
+    assert late == []
 
 
 @pytest.mark.parametrize("package", ["anomaly", "data_prep", "pipelines"])

@@ -17,8 +17,8 @@ def draw_sections(
 ) -> dict[str, str]:
     """Divide patients, each site in the same proportions.
 
-    Whom is drawn depends on the seed and the patients' names alone, not on the order of files. Who is ill goes to
-    the test section, with all scans. A section that the source gave stays.
+    The draw depends on the seed and the patients' names alone, not on the order of files. A patient who has a lesion
+    goes to the test section, with all scans. A section that the source gave stays.
 
     Args:
         scans: of the whole cohort.

@@ -132,7 +132,7 @@ _PACKED = attrgetter(*[field.name for field in fields(Instance)][1:])
 
 @dataclass(frozen=True, slots=True)
 class NoImage:
-    """A DICOM object that is no image: a report, a presentation state, a segmentation's references.
+    """A DICOM object that is not an image: a report, a presentation state, a segmentation's references.
 
     Args:
         source: its file.

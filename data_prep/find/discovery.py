@@ -44,7 +44,7 @@ def discover(
             `if __name__ == "__main__":`, as `multiprocessing` asks for.
         deep: go into subfolders.
         budget: limits for hostile input.
-        passed: gets what is passed over: files that are no images, links, pipes.
+        passed: gets what is passed over: files that are not images, links, pipes.
 
     Yields:
         Series in natural order of their first file. What is wrong with a path is a series as well: nothing is

@@ -22,7 +22,7 @@ class Why(StrEnum):
     LINK = "link"
     ABSENT = "link to a file that is not here"
     SPECIAL = "pipe, socket or device"
-    OTHER = "file that is no image"
+    OTHER = "file that is not an image"
     VOXELS = "voxels of a header beside it"  # a part of what is used, so not counted
 
 
@@ -55,7 +55,7 @@ class PassedOver:
     >>> passed = PassedOver()
     >>> passed.add(Passed(Why.OTHER, ".txt", 2, "notes.txt"))
     >>> passed.sentence()
-    'passed over: 2 files that are no images (.txt 2), such as notes.txt'
+    'passed over: 2 files that are not images (.txt 2), such as notes.txt'
     """
 
     def __init__(self) -> None:
@@ -105,5 +105,5 @@ _PLURAL = {
     Why.LINK: "links",
     Why.ABSENT: "links to files that are not here",
     Why.SPECIAL: "pipes, sockets or devices",
-    Why.OTHER: "files that are no images",
+    Why.OTHER: "files that are not images",
 }

@@ -100,7 +100,7 @@ def scan(
     Args:
         sources: of `walk_all`.
         workers: processes; 1: this one alone.
-        named: files that were asked for by name: what they are is told even where they are no image.
+        named: files that were asked for by name: what they are is told even where they are not images.
     """
     sources = iter(sources)
     first = list(islice(sources, _WORTH_IT if workers > 1 else 0))

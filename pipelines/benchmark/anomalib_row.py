@@ -18,7 +18,7 @@ _CHOICE = 32  # features from which each one of the bank is chosen; anomalib's o
 
 
 def backbone_of(trainer: Trainer) -> str:
-    """Whose weights the backbone has, for the title."""
+    """The name of the backbone's weights, for the title."""
     from anomaly.bundle import sha256_of
 
     if trainer.backbone is None:

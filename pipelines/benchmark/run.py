@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.benchmark.settings import QUICK, Settings
+from pipelines.cohort.labelled import check_labelled
+from pipelines.machine.device import check_device
 from pipelines.machine.files import printable, writable_folder, write_whole
 from pipelines.problems import CommandError
 
@@ -53,20 +55,18 @@ def benchmark(
 
     Raises:
         InputError: the datalist is missing or no datalist.
-        CommandError: an unknown method, no such backbone, too few healthy scans, nothing to measure on, or no box of
-            that name.
+        CommandError: no case has a label, an unknown method, no such backbone, too few healthy scans, nothing to
+            measure on, or no box of that name.
     """
+    started, names = time.perf_counter(), _known(methods)
+    _check(datalist, section, device, backbone)
+
     import torch
 
     from pipelines.benchmark.attempt import attempt
     from pipelines.benchmark.cohort import gather_cohort
     from pipelines.benchmark.trainer import Trainer
 
-    started = time.perf_counter()
-    names = _known(methods)
-    if backbone is not None and not backbone.is_file():
-        msg = f"{backbone}: there is no such file of backbone weights"
-        raise CommandError(msg)
     shared = writable_folder(output / "methods" / "shared")
     cohort = gather_cohort(datalist, shared, bundle=bundle, section=section, box_key=box_key)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -78,6 +78,15 @@ def benchmark(
     _write(record, output, trainer, results)
     cohort.data.datalist(cohort.listed.parent).without_folders().write()
     return record
+
+
+def _check(datalist: Path, section: str, device: str | None, backbone: Path | None) -> None:
+    """Refuse what cannot be done, before anything is loaded."""
+    check_device(device)
+    check_labelled(datalist, section)
+    if backbone is not None and not backbone.is_file():
+        msg = f"{backbone}: there is no such file of backbone weights"
+        raise CommandError(msg)
 
 
 def _known(methods: Sequence[str]) -> list[str]:

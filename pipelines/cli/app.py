@@ -7,25 +7,39 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli.commands import COMMANDS, GROUPS
+from pipelines.cli.grouped import GroupedHelp
 from pipelines.problems import CommandError, ExitCode
 from pipelines.terminal.ending import end_process
 
-_PLAIN: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None}
+_HELP = {"help_option_names": ["-h", "--help"]}
+_PLAIN: dict[str, Any] = {
+    "no_args_is_help": True,
+    "rich_markup_mode": None,
+    "cls": GroupedHelp,
+    "context_settings": _HELP,
+}
 app = typer.Typer(
     name="healthytwin",
     pretty_exceptions_enable=False,
-    help="Learn what healthy looks like; outline and score what differs. For research only, not a medical device.",
+    help="Learn what healthy looks like; outline and score what differs. For research only, not a medical device.\n\n"
+    "First: `healthytwin demo --open`. Help on a command: `healthytwin COMMAND -h`.",
     epilog="Exit codes: 0 all done; 1 internal error; 2 usage or configuration; 3 some input failed, the rest is "
     "done; 4 nothing to do was found.",
     **_PLAIN,
 )
 groups = {"": app}
-for name, about in GROUPS.items():
-    groups[name] = typer.Typer(name=name, help=about, **_PLAIN)
-    app.add_typer(groups[name])
 for path, command in COMMANDS.items():
     group, _, name = path.rpartition(" ")
-    groups[group].command(name, epilog=f"Example: {command.example}")(command.run)
+    if group not in groups:
+        groups[group] = typer.Typer(name=group, help=GROUPS[group], **_PLAIN)
+        app.add_typer(groups[group], rich_help_panel=command.heading)
+    groups[group].command(
+        name,
+        epilog=f"Example: {command.example}",
+        short_help=command.summary,
+        rich_help_panel=command.heading,
+        context_settings=_HELP,
+    )(command.run)
 
 
 @app.callback(invoke_without_command=True)

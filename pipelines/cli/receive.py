@@ -42,7 +42,7 @@ def receive(
         typer.Option(metavar="FILE", help="Authorities, PEM: senders must show a certificate that one of them signed."),
     ] = None,
     site: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Settings of the site, YAML; `receive.tls` names certificates.")
+        Path | None, typer.Option(metavar="FILE", help="Site settings, YAML; `receive.tls` names certificates.")
     ] = None,
     debug: Debug = False,
 ) -> None:

@@ -16,18 +16,27 @@ from pipelines.report.measures import Measure
 if TYPE_CHECKING:
     from pipelines.benchmark.record import BenchmarkRecord
     from pipelines.cohort.record import PrepareRecord
-    from pipelines.detect.inspect import InspectRecord
+    from pipelines.detect.inspect import InspectRecord, SeriesRecord
     from pipelines.doctor import DoctorRecord
 
 _VERDICTS = {"ACCEPT": "green", "SKIP": "bright_black", "QUARANTINE": "red"}
 _STATES = {"ok": "green", "note": "yellow", "broken": "red"}
 _STYLES = {"outlined": "green", "partly outlined": "yellow", "missed": "red"}
 
+_WIDE = 100  # columns from which a table of series can be read
 _UNFOLDED = 10_000  # columns where no person looks: a line that a program searches stays whole
 
 
 def print_series(run: InspectRecord) -> None:
-    """One line a series on standard output, and how many there are of each verdict."""
+    """One line per series on standard output; in a narrow terminal, place and reason have lines of their own."""
+    console = Console()
+    if console.is_terminal and console.width < _WIDE:
+        for series in run.series:
+            console.print(
+                Text.assemble((series.verdict, _VERDICTS[series.verdict]), " ", series.place), soft_wrap=False
+            )
+            console.print(Text(f"  {_remark(series)}" if _remark(series) else "", "italic"))
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("verdict", "kind"):
         table.add_column(column, no_wrap=True)
@@ -35,7 +44,7 @@ def print_series(run: InspectRecord) -> None:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("place, and why not", overflow="fold")
     for series in run.series:
-        remark = f"{series.reason} [{series.code}]" if series.code else ", ".join(series.flags)
+        remark = _remark(series)
         table.add_row(
             Text(series.verdict, style=_VERDICTS[series.verdict]),
             series.modality if series.kind == "dicom" and series.modality.isalnum() else series.kind,
@@ -44,8 +53,12 @@ def print_series(run: InspectRecord) -> None:
             " x ".join(f"{length:.3g}" for length in series.spacing_mm or ()),
             Text.assemble(series.place, (f"\n{remark}", "italic") if remark else ""),
         )
-    console = Console()
     (console if console.is_terminal else Console(width=_UNFOLDED)).print(table)
+
+
+def _remark(series: SeriesRecord) -> str:
+    """Why it is not accepted, or what there is to know of it."""
+    return f"{series.reason} [{series.code}]" if series.code else ", ".join(series.flags)
 
 
 def print_passed(remark: str) -> None:

@@ -132,7 +132,6 @@ def train(
             choices=choices,
             sequences=names(sequence) or (),
             resume=resume,
-            tell=lambda plan: typer.echo("\n".join(plan), err=True),
         )
     tell(run, as_json, _show)
 

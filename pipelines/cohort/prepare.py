@@ -135,7 +135,7 @@ def _check_steps(steps: Steps, scans: Sequence[Found]) -> None:
 def _prefixes(sources: Sequence[Path]) -> list[str]:
     """What tells the patients of one source from those of another: patient 1 of one data set is not the other's.
 
-    The last parts of the folders' paths, as many as it takes; "" for one source alone, also where it is named twice.
+    The last parts of the folders' paths, as many as it takes; "" for one source alone, also where its name is repeated.
 
     >>> _prefixes([Path("/a/images"), Path("/b/images"), Path("/b")])
     ['a/images', 'b/images', '/b']

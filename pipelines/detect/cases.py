@@ -62,6 +62,27 @@ def gather_cases(
     return [case for case in named if not case.skipped], [*map(_record, errors), *skipped]
 
 
+def check_types(cases: Sequence[Case], failures: Sequence[CaseRecord]) -> None:
+    """Raise `CommandError` where there is nothing but files of another type, before anything is loaded for them."""
+    if failures:
+        return
+    from data_prep import InputError
+    from data_prep.cases.read import volume_at
+
+    reasons = []
+    for case in cases:
+        if case.series is not None or volume_at(case.image) is not None:
+            return
+        try:
+            case.volume()
+        except InputError as error:
+            reasons.append(f"{error.reason} [{error.code}]")
+        else:
+            return
+    if reasons:
+        raise CommandError("; ".join(reasons))
+
+
 def _once(cases: Iterable[Case]) -> Iterator[Case]:
     """Each image once, and no result of an earlier run."""
     images: set[Path] = set()

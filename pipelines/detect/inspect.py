@@ -1,4 +1,4 @@
-"""`healthytwin inspect`: what series there are, and would each be accepted, and why not."""
+"""`healthytwin inspect`: the series found, whether each would be accepted, and if not, why."""
 
 from __future__ import annotations
 

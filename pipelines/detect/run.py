@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from anomaly.bundle import load_calibration
 from pipelines.bundles import find_bundle, load, wanted_by
 from pipelines.detect.case import examine_all
-from pipelines.detect.cases import gather_cases
+from pipelines.detect.cases import check_types, gather_cases
 from pipelines.machine.device import check_device
 from pipelines.machine.files import writable_folder, write_whole
 from pipelines.outputs.ours import check_apart, check_ours, digests
@@ -57,21 +57,21 @@ def detect(
     """
     from data_prep.find.passed import PassedOver
 
-    started = time.perf_counter()
+    started, passed = time.perf_counter(), PassedOver()
     check_device(device)
-    root, passed = find_bundle(bundle), PassedOver()
+    root = find_bundle(bundle)
     if calibration is not None:
         load_calibration(root, calibration)  # before anything that takes time
     check_apart(paths, output)
     with waiting("looking for images"):
         cases, failures = gather_cases(paths, allow_gaps=allow_gaps, passed=passed, **wanted_by(root))
     run = RunRecord(command="detect", output=str(output), passed_over=passed.sentence(named=False))
-    results = [Result(record=failure) for failure in failures]
     if not cases and not failures:
         return run
+    check_types(cases, failures)
     extras = [OUTPUTS[kind] for kind in ("seg", "sr")] if dicom else []
-    writable_folder(output)
-    check_ours(output, _files(cases, extras, report=report))
+    check_ours(writable_folder(output), _files(cases, extras, report=report))
+    results = [Result(record=failure) for failure in failures]
     if cases:
         results += run_cases(
             run,

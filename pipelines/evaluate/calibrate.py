@@ -11,6 +11,7 @@ from pydantic import Field
 
 from pipelines.bundles import find_bundle, load, modalities, sequences
 from pipelines.detect.cases import gather_cases, healthy_part, refusing
+from pipelines.machine.device import check_device
 from pipelines.machine.files import write_whole
 from pipelines.machine.provenance import commit
 from pipelines.outputs.ours import check_ours
@@ -68,6 +69,7 @@ def calibrate(
         BundleError: the bundle is incomplete or its files do not belong together.
     """
     started = time.perf_counter()
+    check_device(device)
     check_ours(output.parent, [output.name])
     root = find_bundle(bundle)
     cases, refused = _cases(source, section, modalities(root), sequences(root), allow_gaps=allow_gaps)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.bundles import check_precision, find_bundle
+from pipelines.cohort.labelled import check_labelled
 from pipelines.detect.case import safely, summarise
 from pipelines.detect.cases import skip_record
 from pipelines.detect.run import describe, finish
@@ -49,11 +50,9 @@ def evaluate(
 
     Raises:
         InputError: the datalist is missing or has no such section.
-        CommandError: the output cannot be written, or there is no such bundle.
+        CommandError: no case has a label, the output cannot be written, or there is no such bundle.
         BundleError: the bundle is incomplete.
     """
-    from data_prep import list_cases
-
     started = time.perf_counter()
     root = find_bundle(bundle)
     config = root / "configs" / "evaluate.yaml"
@@ -62,7 +61,7 @@ def evaluate(
         raise CommandError(msg)
     check_apart([datalist], output)
     check_precision(precision)
-    cases = list_cases(datalist, section)
+    cases = check_labelled(datalist, section)
     run = RunRecord(command="evaluate", output=str(output))
     if not cases:
         return run

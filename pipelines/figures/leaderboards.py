@@ -15,9 +15,9 @@ from pipelines.machine.files import write_whole
 
 _TEXT = """# Leaderboards
 
-Made by `make leaderboards` from the JSON files in `results/`; no figure was typed. What the columns mean, and how to
-make such a table from your own scans: [Compare methods](../how-to/benchmark.md). A difference whose interval holds 0
-says nothing.
+`make leaderboards` writes this page from the JSON files in `results/`; no figure is typed by hand.
+[Compare methods](../how-to/benchmark.md) explains the columns, and how to make such a table from your own scans. If the
+interval of a difference contains 0, the difference may be due to chance.
 """
 
 
@@ -49,21 +49,21 @@ def _section(name: str, record: BenchmarkRecord) -> str:
 
 
 def verdict(record: BenchmarkRecord) -> str:
-    """In words: which method is first, where HealthyTwin is, and how much longer AnoGAN takes."""
+    """The result in words: the best method, the place of HealthyTwin, and how much longer AnoGAN takes."""
     done = {row.method: row for row in record.rows if not row.run.error}
     if not done:
         return "No method could be run."
     best, words = next(iter(done.values())), []
     heading = HEADINGS[record.ranked_by]
     if (twin := done.get("healthy_twin")) is best:
-        words.append(f"HealthyTwin is first by {heading}{_against(list(done.values()), record.ranked_by)}.")
+        words.append(f"HealthyTwin has the highest {heading}{_against(list(done.values()), record.ranked_by)}.")
     elif twin is not None:
         behind = cell(twin.behind_best[record.ranked_by])
-        words.append(f"**HealthyTwin is not first by {heading}**: {best.title} is ahead by {behind}.")
+        words.append(f"**HealthyTwin does not have the highest {heading}**: {best.title} is ahead by {behind}.")
     if twin is not None and twin.run.made_of not in (None, TRAINED_HERE):
-        words.append("HealthyTwin is a bundle that was trained before; the others were trained here.")
+        words.append("HealthyTwin is a bundle that was trained before; the others were trained for this table.")
     if (search := done.get("anogan")) is not None and search.over_healthy_twin is not None:
-        words.append(f"AnoGAN takes {search.over_healthy_twin:,.1f} times HealthyTwin's time for a volume.")
+        words.append(f"AnoGAN takes {search.over_healthy_twin:,.1f} times as long per volume as HealthyTwin.")
     return " ".join(words)
 
 
@@ -89,9 +89,9 @@ def read(results: Path) -> dict[str, BenchmarkRecord]:
     return {file.stem: BenchmarkRecord.model_validate_json(file.read_text(encoding="utf-8")) for file in files}
 
 
-if __name__ == "__main__":
-    typer.run(collect)
-
-
 def _threads(number: int) -> str:
     return f"{number} thread{'' if number == 1 else 's'}"
+
+
+if __name__ == "__main__":
+    typer.run(collect)

@@ -60,7 +60,7 @@ def serve(
         studies: a folder, or a DICOMweb address.
         bundle: its folder; see `find_bundle`.
         device: as of `healthytwin detect`.
-        host: address to listen at.
+        host: address to listen on.
         port: to listen at.
         names: that clients call this machine by, beside its own and `host`.
 

@@ -25,7 +25,7 @@ class CommitmentRules(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    host: str = Field(default="127.0.0.1", min_length=1, description="address to listen at for reports")
+    host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on for reports")
     port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
         default=None, description="null: reports come over the association that asks for them"
     )

@@ -17,7 +17,7 @@ from pynetdicom.pdu_primitives import P_DATA
 
 # DIMSE status codes of C-STORE (PS3.4 table B.2-1)
 SUCCESS, OUT_OF_RESOURCES, REFUSED, MISMATCH, NOT_UNDERSTOOD = 0x0000, 0xA700, 0x0124, 0xA900, 0xC000
-_MOST_COMMAND = 2**16  # bytes; of a command, and of the data of what is no image
+_MOST_COMMAND = 2**16  # bytes; of a command, and of the data of what is not an image
 _MOST_WAITING = 4  # messages sent without waiting for an answer, which was not negotiated
 _PATIENCE = 4  # times the size of an image, after which the sender is not listened to any more
 _LOOK = 0.05  # seconds

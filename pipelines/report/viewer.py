@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import sys
-import tarfile
-import tempfile
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from pipelines.machine.files import write_whole
 from pipelines.problems import CommandError
+from pipelines.report.npm import take
 
 PACKAGE, VERSION, MEMBER = "@niivue/niivue", "0.69.0", "package/dist/niivue.umd.js"
 SHA256 = "47b896b77ec4a5be3ef1949c33ad393b6f45629921f326c279000bcf51bdb4af"
@@ -77,20 +74,7 @@ def fetch(place: Path = _PLACE) -> Path:
     Raises:
         CommandError: npm is not there or does not give the package, or it is another one.
     """
-    with tempfile.TemporaryDirectory(prefix="healthytwin-") as scratch:
-        command = ["npm", "pack", "--silent", "--pack-destination", scratch, f"{PACKAGE}@{VERSION}"]
-        try:
-            subprocess.run(command, check=True, capture_output=True, cwd=scratch)
-            with tarfile.open(next(Path(scratch).glob("*.tgz"))) as archive:
-                member = archive.extractfile(MEMBER)
-                content = member.read() if member is not None else b""
-        except (OSError, StopIteration, KeyError, subprocess.CalledProcessError, tarfile.TarError) as error:
-            msg = f"{PACKAGE}@{VERSION} cannot be had from npm: {' '.join(str(error).split())}"
-            raise CommandError(msg) from error
-    if hashlib.sha256(content).hexdigest() != SHA256:
-        msg = f"{PACKAGE}@{VERSION}: npm gave another file than the pinned one"
-        raise CommandError(msg)
-    return write_whole(place, content)
+    return take(place, package=f"{PACKAGE}@{VERSION}", member=MEMBER, sha256=SHA256)
 
 
 if __name__ == "__main__":

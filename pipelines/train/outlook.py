@@ -1,4 +1,4 @@
-"""What a training will do, in words, before it begins: voxels, window, anomalies, memory, time."""
+"""What a training will do, in words, before it begins: voxels, window, anomalies, memory."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.cohort.healthy import TrainingData
-from pipelines.machine.cores import default_workers
 
 _BASE_GB = 0.6  # of the process and its libraries
 _STEP_BYTES = 7000  # for each voxel of a batch, with its gradients
 _EXAMINED_BYTES = 700  # for each voxel of a whole scan that is validated
 _CACHED_BYTES = 4  # for each voxel and channel of every scan, and one for where anomalies may lie
-_STEP_SECONDS = 12e-6  # for each voxel of a batch, on one core
 
 
 def outlook(config: Mapping[str, Any], data: TrainingData, *, free: int | None = None) -> list[str]:
     """The plan of a training, one sentence a line.
 
-    Memory and time are estimates for a CPU, from trainings of the shipped network.
+    Memory is an estimate, from trainings of the shipped network.
 
     Args:
         config: of `train.yaml`, with what was set on the command line.
@@ -34,16 +32,13 @@ def outlook(config: Mapping[str, Any], data: TrainingData, *, free: int | None =
     channels = int(config["network_def"].get("channels", 1))
     scans = sum(map(len, data.sections.values()))
     memory = needed_bytes(slab, shape, scans=scans, channels=channels, batch=int(config["batch_size"]))
-    lines = [
+    return [
         f"voxel size: {_times(pixdim)} mm, of the scans {_times(fingerprint.spacing)} mm; up to {_times(shape)} voxels",
         _intensity(config, data),
         f"anomalies: {_counted(config['families'])}; {_dark(config)}",
         f"{_size(config, pixdim)}; the checkpoint is chosen on {_counted(config['held_out_families'])}",
         f"memory: about {memory / 1e9:.1f} GB, with {scans} scans kept in it" + _short(memory, free),
     ]
-    steps, cores = int(config["epochs"]) * int(config["steps"]), default_workers()
-    seconds = steps * int(config["batch_size"]) * prod(slab) * _STEP_SECONDS / min(cores, 8)
-    return [*lines, f"time: about {_minutes(seconds)} for {steps} steps on {cores} CPU cores; a GPU takes a fraction"]
 
 
 def needed_bytes(slab: Sequence[int], shape: Sequence[int], *, scans: int, channels: int, batch: int) -> int:
@@ -105,7 +100,3 @@ def _short(memory: int, free: int | None) -> str:
     if free is None or memory <= free:
         return ""
     return f", and {free / 1e9:.1f} GB are free: choose a coarser --voxel-size or a smaller --batch-size"
-
-
-def _minutes(seconds: float) -> str:
-    return f"{max(1, round(seconds / 60))} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

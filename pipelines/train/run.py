@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ from pipelines.machine.provenance import provenance
 from pipelines.outputs.ours import check_apart
 from pipelines.problems import CommandError
 from pipelines.record import LearningRecord
-from pipelines.terminal.progress import progress_bar, waiting
+from pipelines.terminal.progress import waiting
 from pipelines.terminal.quiet import without_chatter, without_step_lines
 from pipelines.train.card import write_card
 from pipelines.train.choices import Choices
 from pipelines.train.configs import Plan, plan_for, write_bundle
+from pipelines.train.follow import PLANNED, following, plan_in_words
 from pipelines.train.outlook import outlook, read_config
 
 _WORK = "training"  # folder in the bundle with all that only the training needs
@@ -61,7 +62,6 @@ def train(
     choices: Choices = _AS_THEY_FOLLOW,
     sequences: Sequence[str] = (),
     resume: bool = False,
-    tell: Callable[[list[str]], None] = lambda _: None,
 ) -> TrainRecord:
     """Train and calibrate a bundle on healthy scans.
 
@@ -75,7 +75,6 @@ def train(
         choices: what of the configs is to be otherwise than it follows from the scans; not with `like`.
         sequences: of the visits in a folder of scans, such as T1 and FLAIR.
         resume: go on after the last whole epoch of an interrupted training.
-        tell: is given the plan, line by line, before the work.
 
     Raises:
         InputError: the source is missing or no datalist.
@@ -99,8 +98,8 @@ def train(
     if encoder_weights:
         changes["encoder_weights"] = encoder_weights
     plan = outlook(read_config(output / _CONFIG, settings or {}), data, free=free_bytes())
-    tell(plan)
-    history = _run(output, work, changes)
+    print("\n".join(plan), file=sys.stderr)
+    history = _run(output, work, data, changes)
     _keep(work, writable_folder(output / "models"))
     record = _record(output, data, history, plan, seconds=time.perf_counter() - started)
     if begun_from is not None:
@@ -222,11 +221,11 @@ def _channels(modality: str, plan: Plan, data: TrainingData) -> dict[str, Any]:
     }
 
 
-def _run(output: Path, work: Path, changes: dict[str, Any]) -> list[dict[str, float]]:
+def _run(output: Path, work: Path, data: TrainingData, changes: dict[str, Any]) -> list[dict[str, float]]:
     """Run the bundle's own training through `monai.bundle`; gives one row of metrics for each validation."""
     from monai.bundle import ConfigWorkflow
 
-    with waiting("loading the scans"), without_chatter():
+    with waiting("reading the scans"), without_chatter():
         workflow = ConfigWorkflow(
             config_file=str(output / _CONFIG),
             workflow_type="train",
@@ -239,40 +238,14 @@ def _run(output: Path, work: Path, changes: dict[str, Any]) -> list[dict[str, fl
         workflow.initialize()
         trainer = workflow.parser.get_parsed_content("train::trainer")
         evaluator = workflow.parser.get_parsed_content("validate::evaluator")
-    with without_step_lines(), following(trainer, evaluator) as history:
+        calibrator = workflow.parser.get_parsed_content("calibration::evaluator")
+    config = {key: workflow.parser.get_parsed_content(key) for key in PLANNED}
+    for words in plan_in_words(config, *(len(data.sections[name]) for name in ("training", "validation"))):
+        print(words, file=sys.stderr)
+    with without_step_lines(), following(trainer, evaluator, calibrator) as history:
         workflow.run()
     workflow.finalize()
     return history
-
-
-@contextmanager
-def following(trainer: Any, evaluator: Any) -> Iterator[list[dict[str, float]]]:
-    """A progress bar with the losses and the best validation so far; gives the history of validations."""
-    from ignite.engine import Events
-
-    history: list[dict[str, float]] = []
-    with progress_bar() as bar:
-        task = bar.add_task("training", total=None)
-
-        def step(engine: Any) -> None:
-            losses = engine.state.output
-            words = [f"epoch {engine.state.epoch}"]
-            words += [f"{name} {losses[f'{name}_loss']:.3f}" for name in ("twin", "mask", "discriminator")]
-            if history:
-                words.append(f"best AP {max(row['voxel_ap'] for row in history):.3f}")
-            total = engine.state.max_epochs * engine.state.epoch_length
-            bar.update(task, completed=engine.state.iteration, total=total, description=", ".join(words))
-
-        def validated(engine: Any) -> None:
-            metrics = {name: float(value) for name, value in engine.state.metrics.items()}
-            history.append({"epoch": float(trainer.state.epoch), **metrics})
-            if not bar.console.is_terminal:  # a log has no bar, and is to tell that there is progress
-                epochs = f"epoch {trainer.state.epoch} of {trainer.state.max_epochs}"
-                bar.console.print(f"{epochs}: voxel AP of planted anomalies {metrics['voxel_ap']:.3f}")
-
-        trainer.add_event_handler(Events.ITERATION_COMPLETED, step)
-        evaluator.add_event_handler(Events.COMPLETED, validated)
-        yield history
 
 
 def _record(

@@ -6,6 +6,7 @@
   const opacity = dialog.querySelector("input[type=range]");
   const [twin, planes] = dialog.querySelectorAll("input[type=checkbox]");
   const buttons = [...document.querySelectorAll("article button[data-view]")];
+  const [RIM, HALO] = [255, 120];
   let viewer = null;
   let beside = null; // shows the twin at the same place; made once the scan is seen
   let latest = 0;
@@ -53,23 +54,23 @@
   }
 
   // the rim of every region, as a volume of its own: the score map's voxels from the threshold on that have a neighbour
-  // below it in their slice
+  // below it in their slice, and a dark halo of those neighbours, so that it stands out on white, too
   function rim(score, threshold) {
     const made = score.clone();
-    Object.assign(made, { name: "outline", colormap: "outline", cal_min: 0.5, cal_max: 1, opacity: 1 });
+    Object.assign(made, { name: "outline", colormap: "outline", cal_min: 0, cal_max: 1, opacity: 1 });
     const [nx, ny, nz] = made.hdr.dims.slice(1, 4);
     const strides = [1, nx, nx * ny];
     const across = sliceAxis(made.hdr);
     const inside = made.img.map((value) => Number(value >= 255 * threshold));
     const lengths = [nx, ny, nz];
     made.img = made.img.map((_, index) => {
-      if (!inside[index]) return 0;
       for (let axis = 0; axis < 3; axis++) {
         if (axis === across) continue;
         const at = Math.floor(index / strides[axis]) % lengths[axis];
         const before = at > 0 ? inside[index - strides[axis]] : 0;
         const after = at < lengths[axis] - 1 ? inside[index + strides[axis]] : 0;
-        if (!before || !after) return 255;
+        if (inside[index] && !(before && after)) return RIM;
+        if (!inside[index] && (before || after)) return HALO;
       }
       return 0;
     });
@@ -93,7 +94,7 @@
       multiplanarShowRender: niivue.SHOW_RENDER.NEVER, isOrientationTextVisible: true,
     });
     await made.attachToCanvas(element);
-    made.addColormap("outline", { R: [0, 255], G: [0, 176], B: [0, 0], A: [0, 255], I: [0, 255] });
+    made.addColormap("outline", { R: [0, 0, 0, 255], G: [0, 0, 0, 176], B: [0, 0, 0, 0], A: [0, 255, 255, 255], I: [0, 80, 160, 255] });
     return made;
   }
 

@@ -58,7 +58,7 @@ def meaning(code: str) -> str:
 
 
 def remedy(code: str) -> str:
-    """What helps against a reason. `healthytwin retry` is named where it helps, and nowhere else.
+    """The suggested fix for a reason. `healthytwin retry` is named where it helps, and nowhere else.
 
     >>> remedy("CHANGED"), is_final("CHANGED"), remedy("WORKER_DIED"), is_final("WORKER_DIED")
     ('Run `healthytwin reprocess` again: it takes this case up by itself.', True, \

@@ -24,7 +24,7 @@ from sqlalchemy import (
 SCHEMA = "2"
 metadata = MetaData()
 
-# One row a job: one input under one model and configuration.
+# One row per job: one input under one model and configuration.
 jobs = Table(
     "jobs",
     metadata,

@@ -316,14 +316,15 @@ def test_the_page_of_leaderboards_says_what_the_records_say(measured):
     ahead = f"{second.behind_best['voxel_ap'].value:.3f} ("
     assert f"**HealthyTwin is not first by Voxel AP**: {first.title} is ahead by {ahead}" in verdict(twin)
     twin.rows[0], twin.rows[1] = first.model_copy(update={"method": "healthy_twin"}), second
-    assert verdict(twin).startswith(f"HealthyTwin is first by Voxel AP; {second.title} is behind by {ahead}")
+    assert verdict(twin).startswith(f"HealthyTwin has the highest Voxel AP; {second.title} is behind by {ahead}")
     assert "trained before" not in verdict(twin)
     for made_of, before in (("my_site 0.1.0", True), (TRAINED_HERE, False)):
         run = first.run.model_copy(update={"made_of": made_of})
         told = verdict(twin.model_copy(update={"rows": [twin.rows[0].model_copy(update={"run": run}), second]}))
         assert ("HealthyTwin is a bundle that was trained before" in told) is before
     search = second.model_copy(update={"method": "anogan", "over_healthy_twin": 12.34})
-    assert "AnoGAN takes 12.3 times HealthyTwin's time" in verdict(twin.model_copy(update={"rows": [first, search]}))
+    searched = verdict(twin.model_copy(update={"rows": [first, search]}))
+    assert "AnoGAN takes 12.3 times as long per volume as HealthyTwin" in searched
 
 
 def test_the_committed_page_is_the_one_of_the_committed_records():

@@ -46,6 +46,22 @@ def test_help_shows_an_example_that_is_understood(name: str) -> None:
     COMMANDS[name].make_context(name, words[1 + len(name.split()) :])
 
 
+@pytest.mark.parametrize("group", [(), ("quarantine",)])
+def test_the_list_of_commands_is_grouped_and_no_summary_is_cut_at_80_columns(group: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, [*group, "-h"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
+    assert done.exit_code == 0
+    rows = {name: row for name, row in ROWS.items() if name.split()[:-1] == list(group)}
+    assert len(rows) > 1
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    for name, row in rows.items():
+        assert [line.strip().endswith(row.summary) for line in lines if line.split()[:1] == [name.split()[-1]]] == [
+            True
+        ]
+        assert f"{row.heading}:" in lines
+    assert "..." not in done.stdout.partition(f"{next(iter(rows.values())).heading}:")[2]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_flags_are_the_same_everywhere(name: str) -> None:
     options = {text: option for option in COMMANDS[name].params for text in option.opts}

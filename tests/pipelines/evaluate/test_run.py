@@ -97,6 +97,20 @@ def test_a_bundle_without_weights(healthytwin: Run, shipped_configs: Path, datal
     assert "model.pt" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["evaluate", "benchmark"])
+def test_scans_without_labels_are_refused_before_any_work(
+    healthytwin: Run, datalist: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = json.loads(datalist.read_text())
+    content["test"] = [{"image": entry["image"]} for entry in content["test"]]
+    datalist.write_text(json.dumps(content))
+    monkeypatch.setattr("data_prep.volume.Volume.__init__", lambda *_, **__: pytest.fail("a scan was read"))
+    done = healthytwin(command, datalist, "-o", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "no case of the section 'test' has a label" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_detect_finds_the_same(healthytwin: Run, identity_bundle: Path, datalist: Path, tmp_path: Path) -> None:
     for command in ("evaluate", "detect"):
         done = healthytwin(command, datalist, "-o", tmp_path / command, "--bundle", identity_bundle, "--no-report")

@@ -18,7 +18,7 @@ from data_prep import Case, Volume
 from pipelines.detect.case import summarise
 from pipelines.record import CaseRecord, RunRecord
 from pipelines.report.cases import chance, verdict
-from pipelines.report.picture import draw
+from pipelines.report.picture import _HALO, FOUND, TRUE, draw
 from pipelines.report.result import Result
 from pipelines.report.run import write_report
 
@@ -183,6 +183,24 @@ def test_the_p_value_in_words(p_value: float, words: str) -> None:
     finding = result(lesion=True).finding
     assert finding is not None
     assert chance(finding.model_copy(update={"p_value": p_value})) == words
+
+
+@pytest.mark.parametrize("colour", [FOUND, TRUE])
+def test_an_outline_and_its_halo_stand_out_on_every_grey(colour: str) -> None:
+    """WCAG's contrast of graphics, 3 : 1, of the line or of the halo beside it; and of the line with its halo."""
+    from matplotlib.colors import to_rgb
+
+    def light(rgb: tuple[float, float, float]) -> float:
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in rgb]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722))) + 0.05
+
+    def contrast(one: str, other: tuple[float, float, float]) -> float:
+        both = sorted((light(to_rgb(one)), light(other)))
+        return both[1] / both[0]
+
+    assert contrast(colour, to_rgb(_HALO)) >= 3
+    greys = [(grey / 255,) * 3 for grey in range(256)]
+    assert min(max(contrast(colour, grey), contrast(_HALO, grey)) for grey in greys) >= 3
 
 
 def test_no_folder_of_the_user_is_in_a_report(

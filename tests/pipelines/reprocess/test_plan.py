@@ -73,4 +73,4 @@ def test_what_is_passed_over_is_counted_without_its_name(bench: Bench, source: P
     (source / "ZAPHODSON.txt").write_text("words")
     plan = bench.plan(source)
     assert len(list(plan.tasks())) == 3
-    assert plan.passed_over == "passed over: 1 file that is no image (.txt 1)"
+    assert plan.passed_over == "passed over: 1 file that is not an image (.txt 1)"

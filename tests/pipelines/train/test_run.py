@@ -99,8 +99,8 @@ def test_ctrl_c_leaves_what_the_same_command_with_resume_goes_on_from(scans, tmp
     follow = training.following
 
     @contextmanager
-    def impatient(trainer, evaluator):
-        with follow(trainer, evaluator) as history:
+    def impatient(trainer, *others):
+        with follow(trainer, *others) as history:
             trainer.add_event_handler(Events.ITERATION_STARTED(once=4), lambda: signal.raise_signal(signal.SIGINT))
             yield history
 
@@ -117,6 +117,10 @@ def test_ctrl_c_leaves_what_the_same_command_with_resume_goes_on_from(scans, tmp
     assert done.exit_code == 3, done.stderr  # one file was refused
     assert [row["epoch"] for row in json.loads(done.stdout)["history"]] == [2]
     assert "epoch 2 of 2: voxel AP of planted anomalies" in done.stderr
+    phases = ["plan: 4 scans to train on, 1 to validate", "training: epoch 2 of 2", "validating after epoch 2 of 2"]
+    places = [done.stderr.find(words) for words in [*phases, "calibrating on healthy scans"]]
+    assert places[0] >= 0
+    assert places == sorted(places)
 
 
 def test_few_scans_are_learned_from_with_the_shipped_weights_behind_them(trained, scans, tmp_path):

@@ -126,15 +126,8 @@ def assess(
         precision=precision,
         versions=software_versions(),
     )
-    return Examination(
-        finding=finding,
-        mask=mask,
-        score=score_map.astype(np.float32),
-        twin=twin,
-        window=window,
-        image=image,
-        affine=np.asarray(affine, dtype=np.float64),
-    )
+    score_map, place = score_map.astype(np.float32), np.asarray(affine, dtype=np.float64)
+    return Examination(finding=finding, mask=mask, score=score_map, twin=twin, window=window, image=image, affine=place)
 
 
 def _thresholds(calibration: Calibration) -> Thresholds:

@@ -100,8 +100,12 @@ class People:
             lines.append(f"{table}: nothing says of {count} people whether they are healthy; its columns are {there}")
         return lines
 
-    def check(self, source: Path) -> None:
-        """Raise where a table was read and nobody in it is healthy, or where a word was not understood.
+    def check(self, source: Path, *, empty: bool) -> None:
+        """Raise where a table leaves nobody to learn from, or where a word was not understood.
+
+        Args:
+            source: that errors name.
+            empty: is nobody left who may be healthy?
 
         Raises:
             InputError: BAD_DATALIST.
@@ -111,7 +115,7 @@ class People:
             reason = f"no table has a value in the column {self.column}; there are {known}"
             raise InputError(source, "BAD_DATALIST", reason)
         verdicts = Counter(verdict for counts in self.read.values() for _, verdict in counts)
-        if verdicts and (not verdicts[True] or verdicts[None]):
+        if verdicts and (empty or verdicts[None]):
             why = "a word that is not understood" if verdicts[None] else "nobody is healthy, and training is empty"
             hint = "name the word for healthy: --healthy COLUMN=WORD"
             raise InputError(source, "BAD_DATALIST", f"{why}: {'; '.join(self.sentences())}; {hint}")

@@ -73,13 +73,12 @@ def prepare(
         raise CommandError(str(error)) from error
     run = PrepareRecord(output=str(output))
     run.preparation = {**steps.settings(), "seed": seed, "shares": list(shares), "sequences": list(sequences)}
-    if healthy is not None:
-        run.preparation["healthy"] = healthy
+    run.preparation |= {} if healthy is None else {"healthy": healthy}
     people = _people(healthy)
     with waiting("looking for scans"):
         scans = _find(run, sources, layout=layout, sequences=sequences, people=people, allow_gaps=allow_gaps)
     run.people = people.sentences()
-    people.check(sources[0])
+    people.check(sources[0], empty=all(scan.healthy is False for scan in scans))
     if not scans:
         return run
     _check_steps(steps, scans)

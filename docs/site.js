@@ -8,6 +8,7 @@ function reachable() {
     const number = document.querySelectorAll(".md-typeset__scrollwrap[role]").length + 1;
     box.setAttribute("role", "region");
     box.setAttribute("aria-label", `Table ${number}`);
+    box.classList.toggle("many-columns", box.querySelectorAll("th").length > 8);
   });
   document.querySelectorAll(".md-code__nav:not([aria-label])").forEach((nav) => {
     nav.setAttribute("aria-label", `Code ${document.querySelectorAll(".md-code__nav[aria-label]").length + 1}`);

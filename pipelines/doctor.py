@@ -196,7 +196,7 @@ def folders() -> Iterator[Check]:
 
 def bundles() -> Iterator[Check]:
     """Is the default bundle there, and does every bundle have the weights that it was calibrated with?"""
-    from anomaly.bundle import WEIGHTS, BundleError, bundle_id, bundle_sha256, load_calibration
+    from anomaly.bundle import CALIBRATION, WEIGHTS, BundleError, bundle_id, bundle_sha256, load_calibration
 
     default: Path | None = None
     try:
@@ -205,6 +205,9 @@ def bundles() -> Iterator[Check]:
         yield Check(what="default bundle", state="broken", found=str(error), remedy="name one with $HEALTHYTWIN_BUNDLE")
     for root in dict.fromkeys([*([default] if default else []), *installed_bundles()]):
         what = f"bundle {root.name}"
+        if root != default and not any((root / part).exists() for part in (WEIGHTS, CALIBRATION)):
+            yield Check(what=what, state="ok", found="comes untrained; its docs/README.md says how to train it")
+            continue
         try:
             bundle = bundle_id(root, load_calibration(root))
         except BundleError as error:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anomaly import Examination
 
 Array = np.ndarray
+_DIGITS = 3  # of options in a viewer
 
 
 class Detect(InferTask):
@@ -44,7 +45,11 @@ class Detect(InferTask):
         )
 
     def displayable_configs(self) -> dict[str, Any]:
-        """Options that viewers show."""
+        """Options that viewers show, rounded for people."""
+        return {name: round(value, _DIGITS) for name, value in self.operating_point().items()}
+
+    def operating_point(self) -> dict[str, float]:
+        """The same options as they are where nobody changes them."""
         calibration = self.examiner.calibration
         return {"threshold": calibration.voxel_threshold, "smallest_lesion_ml": calibration.min_lesion_ml}
 
@@ -65,7 +70,7 @@ class Detect(InferTask):
             InputError: the image is refused.
             CommandError: an option is out of range.
         """
-        options = {name: _number(name, request.get(name), usual) for name, usual in self.config().items()}
+        options = {name: _number(name, request.get(name), usual) for name, usual in self.operating_point().items()}
         volume, exam = self.examiner(study_of(request["image"]))
         labels, values = self.answer(exam, volume.affine, options)
         data = {
@@ -86,14 +91,19 @@ class Detect(InferTask):
 
 
 class Levels(Detect):
-    """The score map, by level: 1 from 0.2, 2 from 0.4, 3 from 0.6, 4 from 0.8."""
+    """The score map, by level, in words: from 0.2, from 0.4, from 0.6 and from 0.8."""
 
     edges = (0.2, 0.4, 0.6, 0.8)
-    labels: ClassVar[dict[str, int]] = {f"score from {edge}": level for level, edge in enumerate(edges, start=1)}
+    labels: ClassVar[dict[str, int]] = {
+        "slightly unusual": 1,
+        "unusual": 2,
+        "very unusual": 3,
+        "extremely unusual": 4,
+    }
     words: ClassVar[str] = "shows the anomaly score by level"
 
-    def displayable_configs(self) -> dict[str, Any]:
-        """None: the levels are fixed, so that two scans can be compared."""
+    def operating_point(self) -> dict[str, float]:
+        """No options: the levels are fixed, so that two scans can be compared."""
         return {}
 
     def answer(self, exam: Examination, affine: Array, options: dict[str, float]) -> tuple[Array, dict[str, Any]]:
@@ -108,13 +118,15 @@ def _values(finding: Any) -> dict[str, Any]:
 
 
 def _number(name: str, value: Any, usual: float) -> float:
-    """An option as a number from 0; viewers send text, and nothing where the field is empty."""
+    """An option as a number from 0; viewers send text, the usual value as it was rounded, or nothing."""
     if value in (None, ""):
         return usual
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = float("nan")
+    if number == round(usual, _DIGITS):
+        return usual
     if not number >= 0:
         msg = f"{name} must be a number from 0, got {value!r}"
         raise CommandError(msg)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -74,6 +75,7 @@ def serve(
     if not remote and not Path(studies).is_dir():
         msg = f"{studies}: no such folder of studies"
         raise CommandError(msg)
+    print(f"In 3D Slicer, open the module MONAI Label and enter http://{_reached(host)}:{port}", file=sys.stderr)
     conf = ["--conf", "bundle", str(find_bundle(bundle)), *(["--conf", "device", device] if device else [])]
     folder = app_folder()
     command = [*python("monailabel.main"), "start_server", "--app", str(folder)]
@@ -82,6 +84,11 @@ def serve(
     hosts = ",".join([*names, *([] if host in _EVERYWHERE else [host])])
     with tempfile.TemporaryDirectory(prefix="healthytwin-label-") as scratch:
         return _run(command, folder, {**environment(), HOSTS: hosts, "TMPDIR": scratch})
+
+
+def _reached(host: str) -> str:
+    """The name by which a viewer reaches this machine."""
+    return socket.gethostname() if host in _EVERYWHERE else host
 
 
 def environment() -> dict[str, str]:

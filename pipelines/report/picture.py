@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -50,10 +51,9 @@ def draw(volume: Volume, exam: Examination, *, truth: Array | None = None, most:
     low, high = exam.window or np.percentile(image, (0.5, 99.7)).tolist()
     window: dict[str, Any] = {"cmap": "gray", "vmin": low, "vmax": max(high, low + 1e-6), "aspect": view.aspect}
     axes[0].imshow(strip(image), **window)
-    _outline(axes[0], strip(mask), FOUND, zoom)
+    outlines = [(strip(mask), FOUND, "solid"), *([] if true is None else [(strip(true), TRUE, "dashed")])]
+    _outline(axes[0], outlines, 1.5 * zoom**0.5)
     _numbers(axes[0], strip(view.show(numbered(exam.mask))), columns.stop - columns.start, zoom)
-    if true is not None:
-        _outline(axes[0], strip(true), TRUE, zoom, dashed=True)
     if exam.twin is not None:
         axes[1].imshow(strip(view.show(exam.twin)), **window)
     heat = axes[-1].imshow(strip(score), cmap="inferno", vmin=0, vmax=1, aspect=view.aspect)
@@ -99,12 +99,13 @@ def _canvas(height: int, width: int, tiles: int, view: View, exam: Examination) 
     return figure, axes, zoom
 
 
-def _outline(axes: Axes, mask: Array, colour: str, zoom: float, *, dashed: bool = False) -> None:
-    if not mask.any():
-        return
-    style, width = "dashed" if dashed else "solid", 1.5 * zoom**0.5
-    for shade, times in ((_HALO, 2.4), (colour, 1.0)):  # the halo first
-        axes.contour(mask > 0, levels=[0.5], colors=[shade], linewidths=times * width, linestyles=style)
+def _outline(axes: Axes, outlines: Sequence[tuple[Array, str, str]], width: float) -> None:
+    """Outline masks, each in its colour and line style; all halos lie under all lines, so that none hides another."""
+    drawn = [(mask > 0, colour, style) for mask, colour, style in outlines if mask.any()]
+    for mask, _, _ in drawn:
+        axes.contour(mask, levels=[0.5], colors=[_HALO], linewidths=2.4 * width)
+    for mask, colour, style in drawn:
+        axes.contour(mask, levels=[0.5], colors=[colour], linewidths=width, linestyles=style)
 
 
 def _numbers(axes: Axes, regions: Array, width: int, zoom: float) -> None:

@@ -43,7 +43,7 @@ def refusal(client: Any, image: str, **options: Any) -> str:
 def test_a_viewer_is_told_what_there_is(client, bright_bundle):
     told = client.get("/info/").json()
     calibration = Examiner(bright_bundle).calibration
-    usual = {"threshold": calibration.voxel_threshold, "smallest_lesion_ml": calibration.min_lesion_ml}
+    usual = {"threshold": round(calibration.voxel_threshold, 3), "smallest_lesion_ml": calibration.min_lesion_ml}
     assert told["models"]["detect"]["config"] == usual
     assert set(told["models"]) == {"detect", "levels"}
     assert set(told["trainers"]) == {"train"}

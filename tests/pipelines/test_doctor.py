@@ -56,6 +56,16 @@ def test_a_bundle_that_is_not_the_default_may_lack_its_weights(
     assert states(list(doctor.bundles())) == {"bundle brain_flair_healthy_twin": "ok", "bundle other": "note"}
 
 
+def test_a_bundle_that_comes_untrained_is_no_reason_for_a_note(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(bundle, tmp_path / "other", ignore=shutil.ignore_patterns("models"))
+    monkeypatch.setattr(doctor, "installed_bundles", lambda: [tmp_path / "other"])
+    _, other = doctor.bundles()
+    assert (other.state, other.remedy) == ("ok", "")
+    assert other.found.startswith("comes untrained")
+
+
 def test_a_package_that_is_too_old_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     found = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: "0.1" if name == "nibabel" else found(name))

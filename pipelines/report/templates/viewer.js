@@ -91,7 +91,7 @@
   async function make(element) {
     const made = new niivue.Niivue({
       isRadiologicalConvention: true, dragAndDropEnabled: false, logLevel: "error", crosshairWidth: 0.5, crosshairGap: 6,
-      multiplanarShowRender: niivue.SHOW_RENDER.NEVER, isOrientationTextVisible: true,
+      multiplanarShowRender: niivue.SHOW_RENDER.NEVER, isOrientationTextVisible: true, showAllOrientationMarkers: true,
     });
     await made.attachToCanvas(element);
     made.addColormap("outline", { R: [0, 0, 0, 255], G: [0, 0, 0, 176], B: [0, 0, 0, 0], A: [0, 255, 255, 255], I: [0, 80, 160, 255] });

@@ -44,7 +44,9 @@ def test_the_server_starts_at_this_machines_own_address(healthytwin, fake_bundle
 
     monkeypatch.setattr(server, "find_spec", lambda _: object())
     monkeypatch.setattr(server, "_run", lambda command, *_: commands.append(command) or 0)
-    assert healthytwin("label", "--studies", tmp_path).exit_code == 0
+    done = healthytwin("label", "--studies", tmp_path)
+    assert done.exit_code == 0
+    assert done.stderr.strip() == "In 3D Slicer, open the module MONAI Label and enter http://127.0.0.1:8000"
     (command,) = commands
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert command[command.index("bundle") + 1] == str(fake_bundle)

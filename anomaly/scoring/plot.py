@@ -11,18 +11,16 @@ from anomaly.scoring.lesions import slice_axis
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from anomaly.scoring.assess import Examination
-
 Array = np.ndarray
 _TILE = 2.2  # inches
 _FOUND = "#ffb000"
 
 
-def plot_examination(exam: Examination, *, slices: int = 4) -> Figure:
+def plot_examination(exam: Any, *, slices: int = 4) -> Figure:
     """Image with M outlined, healthy twin where there is one, and score, of the slices with most abnormal score.
 
     Args:
-        exam: with its `image`.
+        exam: an `anomaly.Examination` with its `image`.
         slices: how many columns at most.
 
     Raises:

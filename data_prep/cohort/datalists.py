@@ -13,7 +13,7 @@ from data_prep.cohort.found import Found
 from data_prep.formats.rows import SUFFIXES
 from data_prep.series import file_name
 
-_OURS = ("label", "site", "patient")
+_OURS = ("label", "site", "patient", "healthy")
 
 
 def datalist_cases(path: Path, people: People | None = None) -> Iterator[Found]:

@@ -11,6 +11,8 @@ from data_prep.cohort.found import Found
 from data_prep.errors import InputError
 from data_prep.series import file_name
 
+_TABLE = "; who is healthy in a table is named by column and word, such as group=CTRL"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Classes:
@@ -39,7 +41,9 @@ class Classes:
         for name in (*self.healthy, *self.abnormal):
             if not any(found == name for _, found in images):
                 there = ", ".join(sorted({part for file in files for part in PurePosixPath(file).parts[:-1]})) or "none"
-                raise InputError(folder, "BAD_DATALIST", f"there is no image in a folder {name}, but there is {there}")
+                raise InputError(
+                    folder, "BAD_DATALIST", f"there is no image in a folder {name}, but there is {there}{_TABLE}"
+                )
         used, names = set(), Counter(file_name(file) for file, _ in images)
         for file, name in images:
             label = self._mask_of(file, masks)

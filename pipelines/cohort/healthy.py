@@ -16,6 +16,7 @@ from pipelines.terminal.progress import progress
 if TYPE_CHECKING:
     from data_prep import Case, Fingerprint, Volume
     from data_prep.cases.datalist import Datalist
+    from data_prep.transforms.hounsfield import Hounsfield
 
 LEARNED_FROM = ("training", "validation")
 _CALIBRATION = 9  # the fewest with which a false-alarm rate of 10 % can be promised
@@ -66,26 +67,13 @@ def gather(source: Path, sequences: Sequence[str] = ()) -> TrainingData:
         CommandError: fewer than three scans can be read, or some are pictures and others volumes.
     """
     from data_prep import take_fingerprint
-    from data_prep.cases.healthy_runs import SLICE_COUNT
     from data_prep.transforms.hounsfield import Hounsfield
 
     sections, notes = _sections(source, sequences)
     refused: list[CaseRecord] = []
     volumes: list[Volume] = []
     units = Hounsfield()
-    good: dict[str, list[Case]] = {}
-    with progress(sum(map(len, sections.values())), "checking") as begin:
-        for section, cases in sections.items():
-            good[section] = []
-            for case in cases:
-                begin(case.name)
-                with refusing(case, refused):
-                    _check_not_ill(case)
-                    volume = case.volume()
-                    volumes.append(without_voxels(volume))
-                    if section == "training":
-                        units.add(volume.array, case.modality)
-                    good[section].append(replace(case, meta={**case.meta, SLICE_COUNT: volume.shape[2]}))
+    good = _read_all(sections, refused, volumes, units)
     if "validation" not in good:
         good = dict(zip(LEARNED_FROM, divide(good["training"]), strict=True))
         notes.append(
@@ -116,6 +104,28 @@ def gather(source: Path, sequences: Sequence[str] = ()) -> TrainingData:
         sequences=_names(source, sequences, good["training"]),
         notes=notes,
     )
+
+
+def _read_all(
+    sections: dict[str, list[Case]], refused: list[CaseRecord], volumes: list[Volume], units: Hounsfield
+) -> dict[str, list[Case]]:
+    """The cases that can be read, by section; `refused`, `volumes` and `units` take in what they need."""
+    from data_prep.cases.healthy_runs import SLICE_COUNT
+
+    good: dict[str, list[Case]] = {}
+    with progress(sum(map(len, sections.values())), "checking") as begin:
+        for section, cases in sections.items():
+            good[section] = []
+            for case in cases:
+                begin(case.name)
+                with refusing(case, refused):
+                    _check_not_ill(case)
+                    volume = case.volume()
+                    volumes.append(without_voxels(volume))
+                    if section == "training":
+                        units.add(volume.array, case.modality)
+                    good[section].append(replace(case, meta={**case.meta, SLICE_COUNT: volume.shape[2]}))
+    return good
 
 
 def check_families(what: str, names: Sequence[str]) -> None:

@@ -77,12 +77,8 @@ def prepare(
     run = PrepareRecord(output=str(output))
     run.preparation = {**steps.settings(), "seed": seed, "shares": list(shares), "sequences": list(sequences)}
     run.preparation |= {} if healthy is None else {"healthy": healthy}
-    people = _people(healthy)
-    with waiting("looking for scans"):
-        options: dict[str, Any] = {"layout": layout, "sequences": sequences, "classes": classes}
-        scans = _find(run, sources, people=people, allow_gaps=allow_gaps, **options)
-    run.people = people.sentences()
-    people.check(sources[0], empty=all(scan.healthy is False for scan in scans))
+    options = {"layout": layout, "sequences": sequences, "classes": classes, "allow_gaps": allow_gaps}
+    scans = _judged(run, sources, _people(healthy), options)
     if not scans:
         return run
     _check_steps(steps, scans)
@@ -103,6 +99,15 @@ def _people(rule: str | None) -> People:
     except ValueError as error:
         msg = f"--healthy: {error}"
         raise CommandError(msg) from error
+
+
+def _judged(run: PrepareRecord, sources: Sequence[Path], people: People, options: dict[str, Any]) -> list[Found]:
+    """The scans of all sources; `run` gets what tables of people were understood to say."""
+    with waiting("looking for scans"):
+        scans = _find(run, sources, people=people, **options)
+    run.people = people.sentences()
+    people.check(sources[0], empty=all(scan.healthy is False for scan in scans))
+    return scans
 
 
 def _find(run: PrepareRecord, sources: Sequence[Path], *, allow_gaps: bool, **options: Any) -> list[Found]:

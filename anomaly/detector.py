@@ -82,6 +82,7 @@ class Detector:
             self.network: nn.Module = parser.get_parsed_content("network")
             self.inferer = parser.get_parsed_content("inferer")
             self._prepare = Compose(parser.get_parsed_content("prepare"))
+            self.flat = (parser.get("network_def") or {}).get("spatial_dims") == 2
             self.dtype = reduced(self.device, bundle_precision(parser, precision))
             self.sequences = tuple(parser.get("sequences") or ())
         _load_weights(self.network, self.root / WEIGHTS)
@@ -121,7 +122,7 @@ class Detector:
         Raises:
             VolumeError: the volume must not be examined, such as one with a voxel that is no number.
         """
-        check_volume(volume)
+        check_volume(volume, flat=self.flat)
         arrays = channels_of(volume, self.sequences)
         stacked = torch.as_tensor(np.stack([np.asarray(array, dtype=np.float32) for array in arrays]))
         affine = torch.as_tensor(np.asarray(volume.affine, dtype=np.float64))

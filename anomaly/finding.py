@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from anomaly.precision import Arithmetic
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 
 
 class _Record(BaseModel):
@@ -18,7 +18,7 @@ class _Record(BaseModel):
 class Lesion(_Record):
     """One connected part of the mask."""
 
-    volume_ml: float = Field(description="volume in millilitres")
+    volume_ml: float = Field(description="volume in millilitres; in a picture, of a slice 1 mm thick")
     centroid_mm: tuple[float, float, float] = Field(description="centre of mass in RAS+ millimetres")
     peak_score: float = Field(description="highest score inside")
     diameter_mm: float | None = Field(
@@ -31,6 +31,8 @@ class Lesion(_Record):
     side: Literal["left", "right", "middle"] | None = Field(
         default=None, description="of the patient, seen from the middle of the field of view"
     )
+    area_mm2: float | None = Field(default=None, description="in a picture whose pixel size is known")
+    area_pixels: int | None = Field(default=None, description="in a picture, on its own grid")
 
 
 class BundleId(_Record):

@@ -9,6 +9,7 @@ import numpy as np
 
 Array = np.ndarray
 _SPACING_MM = (0.05, 50.0)  # outside these no scanner's voxel lies
+_FLAT_MM = 0.0005  # of a picture, which may come from a microscope or an optical coherence tomograph
 _MIN_INDEPENDENCE = 0.05  # volume of the cell spanned by the three unit axes; 1 is a right-angled one
 
 
@@ -42,8 +43,12 @@ class VolumeError(ValueError):
         return type(self), (self.name, self.code, self.reason)
 
 
-def check_volume(volume: VolumeLike) -> None:
+def check_volume(volume: VolumeLike, *, flat: bool = False) -> None:
     """Raise unless the volume has three axes of finite numbers that differ, and a place in the world.
+
+    Args:
+        volume: to be examined.
+        flat: as a picture, one slice along the third axis; a network of three dimensions takes volumes alone.
 
     Raises:
         VolumeError: WRONG_DIMENSION, NOT_GREYSCALE, NAN, EMPTY, NO_GEOMETRY, BAD_SPACING or SINGULAR_AFFINE.
@@ -52,10 +57,14 @@ def check_volume(volume: VolumeLike) -> None:
     array, affine = np.asarray(volume.array), np.asarray(volume.affine)
     if array.ndim != 3 or 0 in array.shape:
         raise VolumeError(name, "WRONG_DIMENSION", f"{name} has the shape {array.shape}, one 3-D volume is needed")
+    if (array.shape[2] == 1) != flat:
+        what = f"is a volume of {array.shape[2]} slices" if flat else "is a picture of one slice"
+        kind = "pictures of one slice" if flat else "volumes"
+        raise VolumeError(name, "WRONG_DIMENSION", f"{name} {what}, this bundle examines {kind}")
     if array.dtype.kind not in "iufb":
         reason = f"{name} holds {array.dtype} (colour or complex), one number a voxel is needed"
         raise VolumeError(name, "NOT_GREYSCALE", reason)
-    _check_affine(name, affine)
+    _check_affine(name, affine, least=_FLAT_MM if flat else _SPACING_MM[0])
     low, high = array.min(), array.max()  # either is NaN where any voxel is
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = int(array.size - np.count_nonzero(np.isfinite(array)))
@@ -98,7 +107,7 @@ def shown_channel(volume: VolumeLike) -> int:
     return next((index for index, one in enumerate(sequences) if one is not None), 0)
 
 
-def _check_affine(name: str, affine: Array) -> None:
+def _check_affine(name: str, affine: Array, *, least: float) -> None:
     if affine.shape != (4, 4):
         raise VolumeError(name, "NO_GEOMETRY", f"the affine of {name} has the shape {affine.shape}, not (4, 4)")
     if affine.dtype.kind not in "iuf" or not np.isfinite(affine).all():
@@ -107,6 +116,6 @@ def _check_affine(name: str, affine: Array) -> None:
     spacing = np.linalg.norm(axes, axis=0)
     if not (spacing > 0).all() or abs(np.linalg.det(axes / spacing)) < _MIN_INDEPENDENCE:
         raise VolumeError(name, "SINGULAR_AFFINE", f"the axes of {name} are not independent (singular affine)")
-    if (spacing < _SPACING_MM[0]).any() or (spacing > _SPACING_MM[1]).any():
+    if (spacing < least).any() or (spacing > _SPACING_MM[1]).any():
         sizes = np.round(spacing, 4).tolist()
         raise VolumeError(name, "BAD_SPACING", f"the voxel size of {name}, {sizes} mm, makes no sense")

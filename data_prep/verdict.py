@@ -35,7 +35,8 @@ _NONE = "Nothing. It is not for this tool."
 CODES = {
     "NO_PIXELS": Code(_SKIP, "a report, a presentation state or another DICOM object without pixels", _NONE),
     "LOCALIZER": Code(_SKIP, "a localizer or scout, not a volume", _NONE),
-    "SINGLE_SLICE": Code(_SKIP, "images of one place only, not a volume", _NONE),
+    "SINGLE_SLICE": Code(_SKIP, "images of one place only, not a volume", "Nothing, or name a bundle of pictures."),
+    "MANY_SLICES": Code(_SKIP, "a volume, where a bundle of pictures of one slice is run", "Name a bundle of volumes."),
     "NOT_GREYSCALE": Code(_SKIP, "colour, complex or looked-up values instead of grey values", _NONE),
     "OUT_OF_DOMAIN": Code(_SKIP, "another modality than the one wanted", "Name the modality, or another bundle."),
     "MISSING_FILE": Code(_STOP, "there is no such file or folder", "Check the path."),
@@ -79,7 +80,7 @@ CODES = {
     "UNSUPPORTED_MULTIFRAME": Code(
         _STOP, "a mosaic, or frames without a place of their own", "Export as single-frame or enhanced DICOM."
     ),
-    "WRONG_DIMENSION": Code(_STOP, "not one 3-D volume", "Write one file per volume."),
+    "WRONG_DIMENSION": Code(_STOP, "neither one volume nor one slice", "Write one file per volume."),
     "NAN": Code(_STOP, "voxels that are not numbers", "Fix the step that wrote the file."),
     "EMPTY": Code(_STOP, "all voxels have the same value", "Export it again; this is not a scan."),
     "SINGULAR_AFFINE": Code(_STOP, "the axes of the image are not independent", "Fix the step that wrote the file."),
@@ -89,11 +90,16 @@ CODES = {
         "Keep the right one in the header, and set the other to 0.",
     ),
     "DUPLICATE": Code(_SKIP, "`prepare`: the same voxels as another scan", "Nothing: one of them is used."),
+    "ABNORMAL_VALIDATION": Code(
+        _SKIP, "`prepare`: an abnormal case of a benchmark's validation", "Nothing: nothing is chosen on these."
+    ),
     "EXCLUDED": Code(_SKIP, "`prepare`: thrown out by a person, by `--exclude`", "Take its name from that file."),
     "LEAKAGE": Code(
         _STOP, "`prepare`: one patient or scan is in two sections, or an ill one in training", "Fix the datalist."
     ),
-    "NOT_HEALTHY": Code(_STOP, "`calibrate`: a lesion is labelled, and no healthy slices are named", "Leave it out."),
+    "NOT_HEALTHY": Code(
+        _STOP, "`calibrate`, `train`: abnormal by label or datalist, and no healthy slices are named", "Leave it out."
+    ),
     "STEP_FAILED": Code(_STOP, "`prepare`: a step, such as skull stripping, failed", "Look at the scan and the tool."),
     "BAD_SPACING": Code(_STOP, "a voxel size that no scanner makes", "Fix the header."),
     "UNKNOWN_LABELS": Code(_STOP, "`synthesise`: numbers that stand for no tissue", "See the page on synthetic heads."),

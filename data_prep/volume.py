@@ -12,7 +12,12 @@ import numpy as np
 from data_prep.budget import DEFAULT_BUDGET, Budget
 from data_prep.errors import InputError
 
+NO_ORIENTATION = "orientation_unknown"
+"""Flag of a picture: nothing says which side of it is left, or how the patient lay."""
+NO_SIZE = "pixel_size_unknown"
+"""Flag of a picture whose pixels count as 1 mm, as its file does not say how large they are."""
 _SPACING_MM = (0.05, 50.0)  # outside these no scanner's voxel lies
+_FLAT_MM = 0.0005  # microscopes and optical coherence tomographs see finer
 _MIN_INDEPENDENCE = 0.05  # volume of the cell spanned by the three unit axes; 1 is a right-angled one
 
 
@@ -27,8 +32,8 @@ class Volume:
         series_uid: SeriesInstanceUID of a DICOM series.
         input_hash: SHA-256 of the content, whatever the file names.
         flags: what is unusual about it: `gantry_tilt` (the affine is sheared), `gaps_allowed` and others of
-            `Stack`, `orientation_assumed` (the format does not say which side is left), `missing_NAME` (a sequence
-            of the visit is not there), `resampled` (a sequence lay on another grid).
+            `Stack`, `orientation_assumed` (the format does not say which side is left), `NO_ORIENTATION`, `NO_SIZE`,
+            `missing_NAME` (a sequence of the visit is not there), `resampled` (a sequence lay on another grid).
         sequences: of one visit, each `(i, j, k)` on the grid of `array` or None where it is missing; `array` is the
             first that is not. Empty: `array` is all there is.
     """
@@ -63,14 +68,28 @@ class Volume:
         return [None if array is None else replace(self, array=array, sequences=()) for array in arrays]
 
 
+def is_flat(shape: Sequence[int]) -> bool:
+    """Is this a picture: one slice along the third axis?
+
+    >>> is_flat((192, 160, 1)), is_flat((192, 160, 2))
+    (True, False)
+    """
+    return len(shape) == 2 or shape[2] == 1
+
+
 def check_size(path: str | Path, shape: Sequence[int], *, budget: Budget = DEFAULT_BUDGET) -> None:
     """Raise TOO_LARGE for a shape beyond any scanner's, before memory is asked for it."""
     if prod(shape) > budget.voxels:
         raise InputError(path, "TOO_LARGE", f"{_name(path)} claims {tuple(shape)} voxels, more than is read")
 
 
-def check_affine(path: str | Path, affine: np.ndarray) -> None:
+def check_affine(path: str | Path, affine: np.ndarray, *, flat: bool = False) -> None:
     """Raise unless `affine`, 4 x 4, places voxels of a sensible size in the world.
+
+    Args:
+        path: of the file.
+        affine: voxel to mm.
+        flat: of a picture, whose pixels may be much smaller than a voxel.
 
     Raises:
         InputError: NO_GEOMETRY, BAD_SPACING or SINGULAR_AFFINE.
@@ -79,7 +98,7 @@ def check_affine(path: str | Path, affine: np.ndarray) -> None:
         raise InputError(path, "NO_GEOMETRY", f"the affine of {_name(path)} holds values that are no numbers")
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if (spacing > 0).all() and abs(np.linalg.det(affine[:3, :3] / spacing)) >= _MIN_INDEPENDENCE:
-        if (spacing < _SPACING_MM[0]).any() or (spacing > _SPACING_MM[1]).any():
+        if (spacing < (_FLAT_MM if flat else _SPACING_MM[0])).any() or (spacing > _SPACING_MM[1]).any():
             sizes = np.round(spacing, 4).tolist()
             raise InputError(path, "BAD_SPACING", f"the voxel size of {_name(path)}, {sizes} mm, makes no sense")
         return

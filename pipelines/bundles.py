@@ -100,7 +100,17 @@ def modalities(bundle: Path) -> list[str] | None:
     except (AttributeError, TypeError) as error:
         msg = f"{bundle / 'configs' / 'metadata.json'}: network_data_format.inputs says nothing of a bundle's images"
         raise BundleError(msg) from error
-    return sorted(said & {"MR", "CT", "PT"}) or None
+    from data_prep.dicom.picture import PICTURE_MODALITIES
+
+    return sorted(said & {"MR", "CT", "PT", *PICTURE_MODALITIES}) or None
+
+
+def is_of_pictures(bundle: Path) -> bool:
+    """Does a bundle examine pictures, images of one slice? By the shape of its input in its metadata."""
+    from anomaly.bundle import load_metadata
+
+    inputs = load_metadata(bundle).get("network_data_format", {}).get("inputs", {}).values()
+    return any(list(entry.get("spatial_shape", ()))[2:] == [1] for entry in inputs)
 
 
 def sequences(bundle: Path) -> list[str]:
@@ -115,15 +125,16 @@ def sequences(bundle: Path) -> list[str]:
 
 
 class Wanted(TypedDict):
-    """What a bundle looks at; see `modalities` and `sequences`."""
+    """What a bundle looks at; see `modalities`, `sequences` and `is_of_pictures`."""
 
     modalities: list[str] | None
     sequences: list[str]
+    flat: bool
 
 
 def wanted_by(bundle: Path) -> Wanted:
     """The modalities and sequences of a bundle's images."""
-    return Wanted(modalities=modalities(bundle), sequences=sequences(bundle))
+    return Wanted(modalities=modalities(bundle), sequences=sequences(bundle), flat=is_of_pictures(bundle))
 
 
 def load(bundle: Path, *, device: str | None, calibration: Path | None = None, precision: str = "auto") -> Detector:

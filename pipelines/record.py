@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -32,6 +33,17 @@ class TruthRecord(_Record):
     mask_ml: float
 
 
+Unit = Literal["ml", "mm2", "pixels"]
+_AREAS = {"mm2": "mm\N{SUPERSCRIPT TWO}", "pixels": "pixels"}
+
+
+def unit_of(slices: int, flags: Sequence[str]) -> Unit:
+    """In which sizes are told: areas for pictures, in pixels where nobody knows how large these are."""
+    if slices != 1:
+        return "ml"
+    return "pixels" if "pixel_size_unknown" in flags else "mm2"
+
+
 class CaseRecord(_Record):
     """One case: done with a result, or failed or skipped with a reason."""
 
@@ -44,7 +56,8 @@ class CaseRecord(_Record):
     p_value: float | None = None
     abnormal: bool | None = None
     lesions: int | None = None
-    volume_ml: float | None = None
+    volume_ml: float | None = Field(default=None, description="of a picture: of a slice 1 mm thick")
+    unit: Unit = Field(default="ml", description="in which sizes are told")
     flags: list[str] = Field(default_factory=list)
     outputs: dict[str, str] = Field(default_factory=dict, description="file names in the output folder")
     sequence: str = Field(default="", description="known words of the series' description, such as FLAIR")
@@ -52,6 +65,16 @@ class CaseRecord(_Record):
     slices: int = 0
     seconds: float = 0.0
     truth: TruthRecord | None = None
+
+    def size(self, volume_ml: float) -> str:
+        """A volume in words; of pictures, whose slices count as 1 mm thick, an area.
+
+        >>> CaseRecord(case="a", source="a", status="done", unit="mm2").size(0.5134)
+        '513 mm\u00b2'
+        """
+        if self.unit == "ml":
+            return f"{volume_ml:.1f} ml"
+        return f"{1000 * volume_ml:.0f} {_AREAS[self.unit]}"
 
     @property
     def words(self) -> str:

@@ -20,6 +20,7 @@ from anomaly.metrics.bootstrap import image_auroc, interval, resample_patients
 from anomaly.metrics.cohort import CaseMeasures, cohort_statistics, measure_case, threshold_free
 from anomaly.metrics.histogram import ScoreHistogram
 from anomaly.scoring.calibration import Calibration
+from anomaly.scoring.lesions import voxel_volume
 from anomaly.scoring.score import box_of, box_score
 
 Array = np.ndarray
@@ -38,8 +39,8 @@ def measure_result(
     """Measure one case of an `AnomalyEvaluator` whose `pred` is back on its source's grid.
 
     Args:
-        item: with `case`, and `patient` where it is known.
-        result: with `pred` and `score`; a case without `label` counts as healthy throughout.
+        item: with `case`, and `patient` where it is known; `healthy: false` says that a case without a label is not.
+        result: with `pred` and `score`; a case without `label` counts as healthy throughout, unless `item` says not.
         calibration: of the method.
         box: of the source's voxels; what lies outside is not measured. Empty: none.
         in_body: count healthy voxels of the body (`body` of the result) only, not the air.
@@ -66,11 +67,15 @@ def measure_result(
         score=score,
         alarm=calibration.is_abnormal(score),
         box_score=box_score(scores[box]) if box else None,
+        abnormal="label" not in result and not bool(item.get("healthy", True)),
     )
 
 
 class CohortMetrics:
-    """Measure the cases of an `AnomalyEvaluator` that have a `label`, and write `metrics.json`.
+    """Measure the cases of an `AnomalyEvaluator` that have a `label` or say `healthy`, and write `metrics.json`.
+
+    A case that says `healthy: false` and has no label counts in `image_auroc`, `image_ap` and `sensitivity`, and in
+    nothing that needs its mask.
 
     All voxels of all cases are pooled, background included, at the source's resolution: `voxel_ap`, `best_dice`
     (an oracle over thresholds), `dice_at_threshold` (of the cleaned mask at the healthy-calibrated threshold) and the
@@ -118,26 +123,30 @@ class CohortMetrics:
             row = {"case": item["case"], "score": score, "p_value": self.calibration.p_value(score)}
             if "label" in item:
                 row |= self._measure(item, {**result, "label": item["label"]})
+            elif "healthy" in item:
+                row |= {"healthy": bool(item["healthy"])} | self._measure(item, dict(result))
             self.cases.append(row)
 
     def _measure(self, item: Any, result: dict[str, Any]) -> dict[str, Any]:
         box = box_of(item, self.box_key)
         case = measure_result(item, result, self.calibration, box=box)
         self.measured.append(case)
-        scores, truth = scores_of(result)[box], convert_to_numpy(item["label"])[0][box] > 0
-        top = max(1, scores[..., 0].size // 100)
-        slice_scores = np.partition(scores.reshape(-1, scores.shape[-1]), -top, axis=0)[-top:].mean(axis=0)
-        abnormal = truth.sum(axis=(0, 1)) >= _MIN_SLICE_VOXELS
-        self.slices += list(zip(slice_scores.tolist(), abnormal.tolist(), strict=True))
+        scores = scores_of(result)[box]
+        truth = convert_to_numpy(item["label"])[0][box] > 0 if "label" in item else np.zeros(scores.shape, bool)
+        if case.masked:
+            top = max(1, scores[..., 0].size // 100)
+            slice_scores = np.partition(scores.reshape(-1, scores.shape[-1]), -top, axis=0)[-top:].mean(axis=0)
+            abnormal = truth.sum(axis=(0, 1)) >= _MIN_SLICE_VOXELS
+            self.slices += list(zip(slice_scores.tolist(), abnormal.tolist(), strict=True))
         if "subtraction" in result:
             difference = median_filter(np.clip(convert_to_numpy(result["subtraction"])[0], 0, 1), size=3)
             self.subtractions.append(ScoreHistogram().add(difference[box], truth))
-        voxel_ml = abs(np.linalg.det(convert_to_numpy(result["pred"].affine)[:3, :3])) / 1000
+        voxel_ml = voxel_volume(convert_to_numpy(result["pred"].affine), scores_of(result).shape)
         return {
-            "lesion_ml": float(case.voxels[2] * voxel_ml),
+            **({"lesion_ml": float(case.voxels[2] * voxel_ml)} if case.masked else {}),
             "mask_ml": float(case.voxels[1] * voxel_ml),
             **({} if case.box_score is None else {"box_score": case.box_score}),
-            "dice_at_threshold": _dice(case.voxels) if case.ill else None,
+            "dice_at_threshold": _dice(case.voxels) if case.ill and case.masked else None,
         }
 
     def _finish(self, engine: Any) -> None:
@@ -163,14 +172,15 @@ class CohortMetrics:
                 image_auroc(np.array(boxes), ill, weights) for weights in (everyone, draws)
             )
         compared = self._compared(point, boot, everyone, draws) if len(self.subtractions) == len(cases) else {}
-        pooled = sum((case.histogram for case in cases), start=ScoreHistogram())
+        shown = [case for case in cases if case.ill and case.masked]
+        pooled = sum((case.histogram for case in cases if case.masked), start=ScoreHistogram())
         return {
             **{name: float(values[0]) if np.isfinite(values[0]) else None for name, values in point.items()},
             "intervals": {name: interval(values) for name, values in boot.items()},
             **compared,
-            "best_dice_threshold": pooled.best_dice()[1],
-            "mean_dice_at_threshold": float(np.mean([_dice(case.voxels) for case in cases if case.ill])),
-            "slice_auroc": _auroc(*zip(*self.slices, strict=True)),
+            "best_dice_threshold": pooled.best_dice()[1] if shown else None,
+            "mean_dice_at_threshold": float(np.mean([_dice(case.voxels) for case in shown])) if shown else None,
+            "slice_auroc": _auroc([score for score, _ in self.slices], [abnormal for _, abnormal in self.slices]),
             "sensitivity": float(alarms[ill].mean()),
             "voxel_threshold": self.calibration.voxel_threshold,
             "alpha": self.calibration.alpha,
@@ -180,6 +190,10 @@ class CohortMetrics:
         self, point: dict[str, Array], boot: dict[str, Array], everyone: Array, draws: Array
     ) -> dict[str, Any]:
         """The subtraction's statistics, and what M gains over it in the same resamples."""
+        known = np.array([case.masked for case in self.measured])
+        everyone, draws = everyone * known, draws * known
+        if not any(case.ill and case.masked for case in self.measured):
+            return {}
         healthy = np.stack([histogram.healthy for histogram in self.subtractions])
         abnormal = np.stack([histogram.abnormal for histogram in self.subtractions])
         other, other_boot = (threshold_free(weights, healthy, abnormal) for weights in (everyone, draws))

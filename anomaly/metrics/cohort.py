@@ -13,6 +13,8 @@ from anomaly.metrics.histogram import ScoreHistogram, average_precision, dice_cu
 from anomaly.metrics.regions import RegionOverlap, aupro
 
 Array = np.ndarray
+OF_PLACES = ("voxel_ap", "best_dice", "aupro", "dice_at_threshold", "lesion_sensitivity")
+"""Statistics that need masks."""
 _CHUNK = 64  # resamples at once, which bounds the memory
 
 
@@ -30,6 +32,8 @@ class CaseMeasures:
         detections: what the peaks hit.
         voxels: of the mask at the calibrated threshold: hit, in the mask, in the lesions.
         box_score: the score of the organ's box; None: there is no box.
+        abnormal: is the case known to be abnormal without a mask that says where? It counts in what is said of cases,
+            and in nothing that is said of voxels and lesions.
     """
 
     case: str
@@ -41,11 +45,17 @@ class CaseMeasures:
     detections: Detections
     voxels: tuple[int, int, int]
     box_score: float | None = None
+    abnormal: bool = False
 
     @property
     def ill(self) -> bool:
         """Is anything abnormal in the case?"""
-        return self.voxels[2] > 0
+        return self.voxels[2] > 0 or self.abnormal
+
+    @property
+    def masked(self) -> bool:
+        """Is it known where it is abnormal, or that it is nowhere?"""
+        return self.voxels[2] > 0 or not self.abnormal
 
 
 def measure_case(
@@ -60,6 +70,7 @@ def measure_case(
     score: float,
     alarm: bool,
     box_score: float | None = None,
+    abnormal: bool = False,
 ) -> CaseMeasures:
     """Measure one case on one grid.
 
@@ -74,6 +85,7 @@ def measure_case(
         score: see `CaseMeasures`.
         alarm: see `CaseMeasures`.
         box_score: see `CaseMeasures`.
+        abnormal: see `CaseMeasures`.
     """
     counted = body | truth
     return CaseMeasures(
@@ -86,6 +98,7 @@ def measure_case(
         detections=detect(score_map, truth, affine),
         voxels=(int((mask & truth).sum()), int(mask.sum()), int(truth.sum())),
         box_score=box_score,
+        abnormal=abnormal,
     )
 
 
@@ -103,17 +116,29 @@ def cohort_statistics(cases: Sequence[CaseMeasures], weights: Array) -> dict[str
     """
     scores, ill = np.array([case.score for case in cases]), np.array([case.ill for case in cases])
     alarms = np.array([case.alarm for case in cases])
-    counts = weights @ np.array([case.voxels for case in cases])
     with np.errstate(invalid="ignore", divide="ignore"):
-        dice = 2 * counts[:, 0] / (counts[:, 1] + counts[:, 2])
         false_alarms = (weights @ (alarms & ~ill)) / (weights @ ~ill)
     return {
         "image_auroc": image_auroc(scores, ill, weights),
         "image_ap": image_average_precision(scores, ill, weights),
+        **_of_places(cases, weights),
+        "false_alarm_rate": false_alarms,
+    }
+
+
+def _of_places(cases: Sequence[CaseMeasures], weights: Array) -> dict[str, Array]:
+    """What needs masks, by the cases of which it is known where they are abnormal; nan where none is."""
+    known = np.array([case.masked for case in cases])
+    cases, weights = [case for case in cases if case.masked], weights[:, known]
+    if not any(case.ill for case in cases):
+        return {name: np.full(len(weights), np.nan) for name in OF_PLACES}
+    counts = weights @ np.array([case.voxels for case in cases])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        dice = 2 * counts[:, 0] / (counts[:, 1] + counts[:, 2])
+    return {
         **_of_voxels(cases, weights),
         "dice_at_threshold": dice,
         "lesion_sensitivity": sensitivity_at([case.detections for case in cases], weights),
-        "false_alarm_rate": false_alarms,
     }
 
 

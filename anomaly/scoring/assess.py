@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = np.ndarray
+NO_ORIENTATION, NO_SIZE = "orientation_unknown", "pixel_size_unknown"
+"""Flags of pictures, as `data_prep.volume` has them."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -109,6 +111,7 @@ def assess(
     mask, lesions = found or find_lesions(
         score_map, affine, threshold=calibration.voxel_threshold, min_lesion_ml=calibration.min_lesion_ml
     )
+    lesions = [_known(lesion, subject.flags) for lesion in lesions]
     finding = Finding(
         case=subject.case,
         input_hash=subject.input_hash,
@@ -137,6 +140,13 @@ def _thresholds(calibration: Calibration) -> Thresholds:
         alpha=calibration.alpha,
         min_lesion_ml=calibration.min_lesion_ml,
     )
+
+
+def _known(lesion: Lesion, flags: Sequence[str]) -> Lesion:
+    """A lesion without what nobody knows of its picture: on which side it is, how large a pixel is."""
+    unknown: dict[str, None] = {"side": None} if NO_ORIENTATION in flags else {}
+    unknown |= {"area_mm2": None, "diameter_mm": None} if NO_SIZE in flags else {}
+    return lesion.model_copy(update=unknown) if unknown else lesion
 
 
 @cache

@@ -30,13 +30,15 @@ def find_lesions(
         threshold: scores from here on count.
         min_lesion_ml: smaller parts are dropped.
 
+    A slice of a picture `(i, j, 1)` counts as 1 mm thick, so that its volume in ml is a thousandth of its area in mm2.
+
     Returns:
         The mask `(i, j, k)` uint8, and its lesions, largest first. Both may be empty.
     """
     mask = np.zeros(score_map.shape, dtype=np.uint8)
     parts, count = _parts(score_map >= threshold)
-    voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
-    across = slice_axis(affine)
+    flat, voxel_ml = is_flat(score_map.shape), voxel_volume(affine, score_map.shape)
+    across = 2 if flat else slice_axis(affine)
     middle = float((affine[:3, :3] @ ((np.array(score_map.shape) - 1) / 2) + affine[:3, 3])[0])
     lesions = []
     for index, box in enumerate(ndimage.find_objects(parts, max_label=count), start=1):
@@ -54,7 +56,9 @@ def find_lesions(
                 volume_ml=round(volume_ml, 3),
                 centroid_mm=position,
                 peak_score=peak,
-                diameter_mm=round(largest_diameter(inside, affine), 1),
+                diameter_mm=round(largest_diameter(inside, affine, flat=flat), 1),
+                area_mm2=float(f"{1000 * volume_ml:.4g}") if flat else None,
+                area_pixels=int(inside.sum()) if flat else None,
                 slice=box[across].start + int(np.moveaxis(inside, across, 0).sum(axis=(1, 2)).argmax()) + 1,
                 side=_side(x - middle),
             )
@@ -62,16 +66,37 @@ def find_lesions(
     return mask, sorted(lesions, key=lambda lesion: -lesion.volume_ml)
 
 
-def largest_diameter(inside: Array, affine: Array) -> float:
+def is_flat(shape: Sequence[int]) -> bool:
+    """Is a grid `(i, j, k)` that of a picture: one slice along the third axis?"""
+    return shape[2] == 1
+
+
+def voxel_volume(affine: Array, shape: Sequence[int]) -> float:
+    """Millilitres of a voxel; of a picture's, those of a slice 1 mm thick.
+
+    Args:
+        affine: 4 x 4, voxel to mm.
+        shape: of the grid.
+    """
+    if is_flat(shape):
+        return float(np.linalg.norm(np.cross(affine[:3, 0], affine[:3, 1]))) / 1000
+    return float(abs(np.linalg.det(affine[:3, :3]))) / 1000
+
+
+def largest_diameter(inside: Array, affine: Array, *, flat: bool = False) -> float:
     """The greatest distance between two corners of the voxels of a part, mm (maximum 3D diameter, IBSI L0JK).
 
     Args:
         inside: `(i, j, k)` bool, at least one voxel.
         affine: 4 x 4, voxel to mm; what it shifts by does not matter.
+        flat: of a picture: between corners of its pixels.
     """
+    axes = 2 if flat else 3
+    inside = inside[..., 0] if flat else inside
+    across = np.linalg.qr(affine[:3, :2])[1] if flat else affine[:3, :3]  # in-plane, lengths and angles kept
     surface = inside & ~ndimage.binary_erosion(inside)
-    corners = np.stack(np.meshgrid(*[(-0.5, 0.5)] * 3), axis=-1).reshape(-1, 3)
-    points = np.unique((np.argwhere(surface)[:, None] + corners).reshape(-1, 3), axis=0) @ affine[:3, :3].T
+    corners = np.stack(np.meshgrid(*[(-0.5, 0.5)] * axes), axis=-1).reshape(-1, axes)
+    points = np.unique((np.argwhere(surface)[:, None] + corners).reshape(-1, axes), axis=0) @ across.T
     with suppress(QhullError):  # a grid that is flat
         points = points[ConvexHull(points).vertices]
     return float(pdist(points).max())
@@ -120,7 +145,7 @@ def number_lesions(mask: Array, affine: Array, lesions: Sequence[Lesion]) -> Arr
         centres = np.array(ndimage.center_of_mass(parts > 0, parts, range(1, count + 1)))
         places = centres @ affine[:3, :3].T + affine[:3, 3]
         far = np.linalg.norm(places[:, None] - np.array([lesion.centroid_mm for lesion in lesions]), axis=-1)
-        voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
+        voxel_ml = voxel_volume(affine, mask.shape)
         volumes = np.bincount(parts.ravel())[1:] * voxel_ml
         unlike = np.abs(volumes[:, None] - [lesion.volume_ml for lesion in lesions]) / voxel_ml
         part, lesion = linear_sum_assignment(far + unlike)

@@ -17,20 +17,23 @@ SLICE_COUNT = "slice_count"
 _LEVELS = 12
 
 
-def list_runs(source: str | Path, section: str, *, shortest: int = 3) -> list[dict[str, Any]]:
+def list_runs(
+    source: str | Path, section: str, *, shortest: int = 3, flat: bool | None = False
+) -> list[dict[str, Any]]:
     """The items of a datalist's section, one for each healthy run.
 
     Args:
         source: datalist or its folder.
         section: "training" or "validation".
         shortest: runs of fewer slices are left out.
+        flat: of `discover`: True in bundles of pictures.
 
     Returns:
         Items with `image`, `case` and `run`, `[start, stop)` along the third axis of the file; a volume without
         `healthy_slices` is healthy throughout and comes without `run`.
     """
     items = []
-    for item in list_items(source, section):
+    for item in list_items(source, section, flat=flat):
         runs = item.pop("healthy_slices", None)
         if runs:
             items += [{**item, "run": list(run)} for run in runs if run[1] - run[0] >= shortest]

@@ -14,6 +14,7 @@ from data_prep.cases.read import read_volume, volume_at
 from data_prep.cases.visit import MISSING, file_of, read_visit
 from data_prep.errors import CONTROLS, InputError
 from data_prep.find.discovery import discover
+from data_prep.find.gate import of_kind, volume_series
 from data_prep.find.passed import PassedOver
 from data_prep.find.sequences import parse_name, place_of, sequence_name, visits
 from data_prep.find.series_at import series_at
@@ -95,6 +96,7 @@ def list_cases(
     *,
     allow_gaps: bool = False,
     modalities: Iterable[str] | None = None,
+    flat: bool | None = None,
     workers: int = 1,
     passed: PassedOver | None = None,
 ) -> list[Case]:
@@ -107,6 +109,7 @@ def list_cases(
         section: of a datalist; None: the first that is not empty of test, validation and training.
         allow_gaps: of `discover`.
         modalities: of `discover`.
+        flat: of `discover`; a file of another kind that is named, in a datalist as well, is skipped with its reason.
         workers: of `discover`.
         passed: of `discover`.
 
@@ -121,15 +124,32 @@ def list_cases(
     if datalist is not None:
         all_of = {MODALITY: datalist.modality} if datalist.modality else {}
         entries = ({**all_of, **entry} for entry in datalist.section(section))
-        return unique_names(_from_entry(datalist.path, entry, allow_gaps) for entry in entries)
-    return _found(Path(str(source)), allow_gaps=allow_gaps, modalities=modalities, workers=workers, passed=passed)
+        return unique_names(_from_entry(datalist.path, entry, allow_gaps=allow_gaps, flat=flat) for entry in entries)
+    found = {"modalities": modalities, "workers": workers, "passed": passed}
+    return _found(Path(str(source)), allow_gaps=allow_gaps, flat=flat, **found)
 
 
-def _found(source: Path, *, allow_gaps: bool, **discovery: Any) -> list[Case]:
+def volumes_or_pictures(source: str | Path | Datalist, section: str | None = None, **options: Any) -> list[Case]:
+    """`list_cases` of a source to learn from: its volumes, and where it has none, its pictures; never both.
+
+    Args:
+        source: of `list_cases`.
+        section: of `list_cases`.
+        **options: of `list_cases`, but for `flat`.
+    """
+    listed = isinstance(source, Datalist) or Datalist.at(Path(source)) is not None
+    volumes = list_cases(source, section, flat=None if listed else False, **options)
+    if not all(case.skipped for case in volumes):
+        return volumes
+    pictures = list_cases(source, section, flat=True, **options)
+    return volumes if all(case.skipped for case in pictures) else pictures
+
+
+def _found(source: Path, *, allow_gaps: bool, flat: bool | None, **discovery: Any) -> list[Case]:
     """The cases of a file, a folder or an archive."""
     if source.is_file() and not is_archive(source):
-        return unique_names([_at(source, allow_gaps)])
-    found = list(discover(source, allow_gaps=allow_gaps, **discovery))
+        return unique_names([_at(source, allow_gaps=allow_gaps, flat=flat)])
+    found = list(discover(source, allow_gaps=allow_gaps, flat=flat, **discovery))
     if len(found) == 1 and found[0].code == "MISSING_FILE":
         raise InputError(source, found[0].code, found[0].reason)
     return unique_names(_from_series(series) for series in found)
@@ -181,6 +201,7 @@ def list_items(
     *,
     allow_gaps: bool = False,
     sequences: Sequence[str] = (),
+    flat: bool | None = False,
 ) -> list[dict[str, Any]]:
     """`list_cases` as items for a MONAI dataset: `image`, `case`; `patient`, `label`, `healthy_slices` where known.
 
@@ -191,9 +212,10 @@ def list_items(
         section: of a datalist.
         allow_gaps: of `discover`.
         sequences: of the visits in a folder, such as T1 and FLAIR; a datalist lists visits as they are.
+        flat: of `discover`.
     """
-    cases = list(source) if isinstance(source, tuple) else list_cases(source, section, allow_gaps=allow_gaps)
-    cases = group_visits(cases, sequences) if len(sequences) > 1 else cases
+    found = source if isinstance(source, tuple) else list_cases(source, section, allow_gaps=allow_gaps, flat=flat)
+    cases = group_visits(list(found), sequences) if len(sequences) > 1 else list(found)
     items = []
     for case in cases:
         if case.skipped:
@@ -214,10 +236,10 @@ def _from_series(series: Series) -> Case:
     return Case(name=series.name, image=series.place, series_uid=series.uid, series=series)
 
 
-def _from_entry(datalist: Path, entry: Mapping[str, Any], allow_gaps: bool) -> Case:
+def _from_entry(datalist: Path, entry: Mapping[str, Any], *, allow_gaps: bool, flat: bool | None) -> Case:
     rest = {key: value for key, value in entry.items() if value is not None}
     image = rest.pop("image")
-    case = _at(datalist.parent / file_of(image), allow_gaps)
+    case = _at(datalist.parent / file_of(image), allow_gaps=allow_gaps, flat=flat)
     if not isinstance(image, str):
         images = tuple(None if one is None else str(datalist.parent / one) for one in image)
         case = replace(case, name=visit_name(images), images=images)
@@ -232,12 +254,17 @@ def visit_name(images: Sequence[str | None]) -> str:
     return file_name(parse_name(first).visit.rstrip("/")) if parse_name(first).sequence else file_name(first)
 
 
-def _at(path: Path, allow_gaps: bool) -> Case:
+def _at(path: Path, *, allow_gaps: bool, flat: bool | None) -> Case:
     """The case at a path, named after the path where there is no series to name it after."""
     if (found := volume_at(path)) is not None:
-        return Case(name=file_name(path), image=str(found[1]))
+        kind, source = found
+        case = Case(name=file_name(path), image=str(source))
+        if flat or (flat is False and kind.pictures):  # who examines it sees what other files hold
+            series = of_kind(volume_series(source), flat=flat)
+            return replace(case, series=series) if series.verdict is Verdict.SKIP else case
+        return case
     try:
-        series = series_at(path, allow_gaps=allow_gaps)
+        series = of_kind(series_at(path, allow_gaps=allow_gaps, flat=flat), flat=flat)
     except InputError:
         return Case(name=file_name(path), image=str(path))
     return Case(name=series.name, image=str(path), series_uid=series.uid, series=series)

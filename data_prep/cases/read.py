@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data_prep.errors import InputError
 from data_prep.formats.source import Source
 from data_prep.formats.table import Format, format_of, volume_file
-from data_prep.volume import Volume
+from data_prep.volume import Volume, is_flat
 
 
-def read_volume(path: str | Path, *, allow_constant: bool = False, allow_gaps: bool = False) -> Volume:
+def read_volume(
+    path: str | Path, *, allow_constant: bool = False, allow_gaps: bool = False, flat: bool | None = None
+) -> Volume:
     """Read and check a file of any format of `data_prep.formats.table`, or a DICOM volume.
 
     Args:
@@ -17,16 +20,21 @@ def read_volume(path: str | Path, *, allow_constant: bool = False, allow_gaps: b
             volume within its folder; or `Series.place`.
         allow_constant: accept a volume with one value throughout, as the label of a healthy case is.
         allow_gaps: accept a DICOM volume with whole slices missing; they are interpolated, and `Volume.flags` says so.
+        flat: as for `discover`: True, to read a single DICOM image. A file of one slice is read unless it is False.
 
     Raises:
         InputError: with the reason why this must not be used.
     """
     if (found := volume_at(path)) is not None:
         kind, source = found
-        return kind.read(source, allow_constant=allow_constant)
+        volume = kind.read(source, allow_constant=allow_constant)
+        if flat is not None and is_flat(volume.shape) != flat:
+            what = "a picture of one slice, wanted are volumes" if flat is False else "a volume, wanted are pictures"
+            raise InputError(path, "WRONG_DIMENSION", f"{source.name} is {what}")
+        return volume
     from data_prep.find.series_at import series_at
 
-    return series_at(path, allow_gaps=allow_gaps).volume(allow_constant=allow_constant)
+    return series_at(path, allow_gaps=allow_gaps, flat=flat).volume(allow_constant=allow_constant)
 
 
 def shape_at(path: str | Path) -> tuple[int, ...] | None:
@@ -40,7 +48,8 @@ def shape_at(path: str | Path) -> tuple[int, ...] | None:
         return kind.header(source).shape
     from data_prep.find.series_at import series_at
 
-    return series_at(path).shape
+    series = series_at(path)
+    return series.shape if not series.code else series_at(path, flat=True).shape
 
 
 def files_at(path: str | Path) -> tuple[Source, ...]:

@@ -27,11 +27,12 @@ class SeriesReader(ITKReader):
     Args:
         allow_constant: accept a volume with one value throughout: for labels, which are 0 in a healthy case.
         allow_gaps: accept a DICOM volume with whole slices missing; `flags` in the meta data says so.
+        flat: of `read_volume`: True in bundles of pictures.
     """
 
-    def __init__(self, *, allow_constant: bool = False, allow_gaps: bool = False) -> None:
+    def __init__(self, *, allow_constant: bool = False, allow_gaps: bool = False, flat: bool | None = None) -> None:
         super().__init__()
-        self.allow_constant, self.allow_gaps = allow_constant, allow_gaps
+        self.options: dict[str, Any] = {"allow_constant": allow_constant, "allow_gaps": allow_gaps, "flat": flat}
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Every path is this reader's: what it cannot read it refuses with a reason."""
@@ -43,8 +44,9 @@ class SeriesReader(ITKReader):
         The reason is returned and not raised: when `read` raises, MONAI's LoadImage goes on to its other readers,
         and plain ITK reads what was refused here. `get_data` raises it.
         """
-        options = {"allow_constant": self.allow_constant, "allow_gaps": self.allow_gaps}
-        calls = [None if str(path) == MISSING else partial(read_volume, path, **options) for path in ensure_tuple(data)]
+        calls = [
+            None if str(path) == MISSING else partial(read_volume, path, **self.options) for path in ensure_tuple(data)
+        ]
         try:
             return read_visit(calls)
         except InputError as error:

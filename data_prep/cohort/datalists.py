@@ -13,7 +13,7 @@ from data_prep.cohort.found import Found
 from data_prep.formats.rows import SUFFIXES
 from data_prep.series import file_name
 
-_OURS = ("label", "site", "patient")
+_OURS = ("label", "site", "patient", "healthy")
 
 
 def datalist_cases(path: Path, people: People | None = None) -> Iterator[Found]:
@@ -41,7 +41,6 @@ def datalist_cases(path: Path, people: People | None = None) -> Iterator[Found]:
             keys = {key: value for key, value in entry.items() if key not in (*_OURS, "image") and value is not None}
             if datalist.modality:
                 keys.setdefault(MODALITY, datalist.modality)
-            healthy = keys.pop("healthy", None)
             unknown = not (datalist.is_divided or is_table) and section == "test" and label is None
             yield Found(
                 name=name,
@@ -50,7 +49,7 @@ def datalist_cases(path: Path, people: People | None = None) -> Iterator[Found]:
                 patient=str(entry.get("patient") or name),
                 label=label,
                 site=str(entry.get("site") or ""),
-                healthy=False if unknown else healthy,
+                healthy=False if unknown else entry.get("healthy"),
                 section=section if datalist.is_divided else None,
                 meta=keys,
             )

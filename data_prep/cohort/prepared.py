@@ -18,7 +18,7 @@ from data_prep.cohort.leakage import voxel_hash
 from data_prep.cohort.nyul import landmarks, standardise
 from data_prep.cohort.steps import Steps, moved_runs, save
 from data_prep.errors import InputError
-from data_prep.volume import Volume
+from data_prep.volume import Volume, is_flat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +149,8 @@ def _suffixes(scan: Found) -> list[str]:
 
 def _label(path: Path, image: Volume) -> Volume:
     label = read_volume(path, allow_constant=True)
+    if is_flat(image.shape) and label.shape == image.shape:  # whatever either file says of the pixels' size
+        return replace(label, affine=image.affine, flags=image.flags)
     if label.shape != image.shape or not np.allclose(label.affine, image.affine, atol=1e-2):
         reason = f"the mask {path.name} has another grid ({label.shape}) than its image ({image.shape})"
         raise InputError(path, "MIXED_GRID", reason)

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.cases.datalist import MODALITY
-from data_prep.cases.inputs import Case, group_visits, list_cases
+from data_prep.cases.inputs import Case, group_visits, volumes_or_pictures
 from data_prep.cases.people import People
+from data_prep.cohort import benchmarks
 from data_prep.cohort.bids import bids_cases, is_bids
+from data_prep.cohort.classes import Classes
 from data_prep.cohort.datalists import datalist_cases
 from data_prep.cohort.found import Found
 from data_prep.cohort.layouts import LAYOUTS
@@ -24,21 +26,28 @@ from data_prep.formats.source import Source, is_kept
 from data_prep.formats.table import suffix_of
 from data_prep.verdict import Verdict
 
-NAMES = ("auto", *(layout.name for layout in LAYOUTS), "bids", "datalist", "folder")
+NAMES = ("auto", *(layout.name for layout in LAYOUTS), "bids", *benchmarks.NAMES, "classes", "datalist", "folder")
 
 
 def find_scans(
-    source: Path, *, layout: str = "auto", sequences: Sequence[str] = (), people: People | None = None, **discovery: Any
+    source: Path,
+    *,
+    layout: str = "auto",
+    sequences: Sequence[str] = (),
+    people: People | None = None,
+    classes: Classes | None = None,
+    **discovery: Any,
 ) -> tuple[str, list[Found]]:
     """The scans in one folder, file or archive.
 
     Args:
         source: where to look.
         layout: one of `NAMES`; "auto": a `dataset.json`, else the public data set whose file names occur, else
-            BIDS, else a plain folder of NIfTI, NRRD and DICOM.
+            BIDS, else a benchmark of pictures, else a plain folder of files of any format and DICOM.
         sequences: such as T1 or FLAIR, where there are several; upper or lower case. More than one: all that a visit
             has of them becomes one scan.
         people: judges tables of people, and keeps what was read of them.
+        classes: the folders of healthy and of abnormal cases; the layout is then a folder a class.
         discovery: options of `list_cases`, for plain folders.
 
     Returns:
@@ -51,6 +60,10 @@ def find_scans(
     """
     if not source.exists():
         raise InputError(source, "MISSING_FILE", "there is no such file or folder")
+    if classes is not None:
+        if not source.is_dir():
+            raise InputError(source, "BAD_DATALIST", "a folder with a folder for each class is needed")
+        return "classes", list(classes.cases(source, _files(source)))
     listed = source / "dataset.json" if source.is_dir() else source
     if layout == "datalist" or (
         layout == "auto" and listed.is_file() and listed.suffix.lower() in (".json", *SUFFIXES)
@@ -64,6 +77,8 @@ def find_scans(
                 return known.name, _chosen(source, matches, sequences)
         if layout in ("auto", "bids") and is_bids(source, files):
             return "bids", _chosen(source, list(bids_cases(source, files, people)), sequences)
+        if found := benchmarks.benchmark_cases(source, files, layout=layout):
+            return found
     if layout not in ("auto", "folder"):
         raise InputError(source, "BAD_DATALIST", f"no file of this folder is named as in the layout {layout}")
     return "folder", _plain(source, sequences, **discovery)
@@ -143,7 +158,9 @@ def _words(values: Iterable[str]) -> str:
 
 
 def _plain(source: Path, sequences: Sequence[str], **discovery: Any) -> list[Found]:
-    cases = list_cases(source, **discovery)
+    cases = volumes_or_pictures(source, **discovery)
+    if all(case.series is not None and case.series.kind == "picture" for case in cases):
+        return [_found(case, case.name) for case in cases]  # a number behind a picture's name is no sequence
     if len(sequences) > 1:
         found = [_found(case, case.name) for case in group_visits(cases, sequences)]
         _check_all(source, sequences, found)

@@ -15,7 +15,7 @@ import numpy as np
 
 from data_prep.errors import InputError
 from data_prep.files import atomically
-from data_prep.volume import Volume
+from data_prep.volume import NO_ORIENTATION, NO_SIZE, Volume, is_flat
 
 VERSION = 1  # raise it when a step gives something else than before
 _SHRUNK = 40  # voxels along an axis are enough to fit a bias field
@@ -148,7 +148,7 @@ def resample(volume: Volume, spacing: tuple[float, float, float], *, nearest: bo
     mode, padding = ("nearest", "zeros") if nearest else ("bilinear", "border")
     moved = Spacing(spacing, mode=mode, padding_mode=padding)(MetaTensor(values[None], affine=affine))
     array = moved[0].numpy()
-    if min(array.shape) < 2:
+    if min(array.shape[:2] if is_flat(volume.shape) else array.shape) < 2:
         raise InputError(volume.source, "STEP_FAILED", f"at {spacing} mm only {array.shape} voxels are left")
     kind = volume.array.dtype if nearest else np.dtype(np.float32)
     return replace(volume, array=array.astype(kind), affine=moved.affine.numpy().astype(np.float64))
@@ -194,6 +194,11 @@ def numbered(name: str, number: int) -> str:
 
 
 def save(volume: Volume, path: Path) -> None:
-    """Write a NIfTI file: the affine as sform, which holds shear."""
+    """Write a NIfTI file: the affine as sform, which holds shear; a picture without a place gets none, nor a unit."""
+    placed = NO_ORIENTATION not in volume.flags
+    image = nib.Nifti1Image(volume.array, volume.affine if placed else None)  # type: ignore[no-untyped-call]
+    if not placed:
+        image.header.set_zooms(volume.spacing)
+        image.header.set_xyzt_units("unknown" if NO_SIZE in volume.flags else "mm")
     with atomically(path) as partial:
-        nib.save(nib.Nifti1Image(volume.array, volume.affine), partial)  # type: ignore[no-untyped-call]
+        nib.save(image, partial)  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +114,11 @@ def _check_instances(instances: Sequence[Instance]) -> None:
         if min(instance.spacing) <= 0:
             reason = f"the pixel spacing of {instance.source.name}, {instance.spacing} mm, makes no sense"
             raise InputError("", "NO_GEOMETRY", reason)
+    _check_cosines(instances)
+
+
+def _check_cosines(instances: Sequence[Instance]) -> None:
+    """Raise NO_GEOMETRY unless rows and columns run at right angles."""
     cosines = np.array([instance.orientation for instance in instances]).reshape(-1, 2, 3)
     off = np.abs(cosines @ cosines.transpose(0, 2, 1) - np.eye(2)).max(axis=(1, 2))
     if off.max() > 20 * _COSINE_TOLERANCE:
@@ -193,6 +198,23 @@ def _check_tilt(instances: Sequence[Instance], positions: np.ndarray, normal: np
         reason = f"the slices from {instances[0].source.name} on are stacked askew by {angle:.1f} degrees"
         raise InputError("", "VARIABLE_SPACING", reason)
     return sideways > _TILT
+
+
+def affine_of(image: Instance, spacing: Sequence[float]) -> np.ndarray:
+    """4 x 4 of one image, (column, row, slice) to RAS+ mm, its slice 1 mm thick.
+
+    Args:
+        image: where it does not say how it lies, columns run to the left and rows to the back.
+        spacing: between rows and between columns, mm.
+
+    Raises:
+        InputError: NO_GEOMETRY where its directions are none; its path is empty.
+    """
+    if not (image.position and image.orientation):
+        return np.asarray(_LPS_TO_RAS @ np.diag([spacing[1], spacing[0], 1.0, 1.0]))
+    _check_cosines([image])
+    row, column = _cosines(image)
+    return _affine(replace(image, spacing=tuple(spacing)), np.cross(row, column))
 
 
 def _affine(first: Instance, step: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from data_prep.dicom.details import with_passes
 from data_prep.dicom.geometry import Stack, stack
 from data_prep.dicom.instance import Instance
 from data_prep.dicom.parts import Key, content_key, grouped, keys_of_a_volume, pass_key, places_of, split_volumes
+from data_prep.dicom.picture import PICTURE_MODALITIES, picture_of
 from data_prep.dicom.planes import Group, is_localizer, parallel
 from data_prep.errors import InputError
 
@@ -42,17 +43,31 @@ class Part:
         return self.why is not None and self.why.code in ("SINGLE_SLICE", "LOCALIZER")
 
 
-def volumes_of(instances: Sequence[Instance], *, allow_gaps: bool = False) -> list[Part]:
+def volumes_of(instances: Sequence[Instance], *, allow_gaps: bool = False, flat: bool | None = False) -> list[Part]:
     """The volumes of a series and what was set aside, volumes first.
 
     Args:
         instances: all images of a series, and all frames of its multi-frame files.
         allow_gaps: as for `stack`.
+        flat: None: images of `PICTURE_MODALITIES` are pictures, each for itself; True: so is a single image of another
+            modality, where its series holds no volume; False: there are no pictures.
     """
+    if flat is not False and all(image.modality in PICTURE_MODALITIES for image in instances):
+        return [_picture([image]) for image in instances]
     groups = split_volumes(instances)
     parts = list(chain.from_iterable(_settle(group, groups, allow_gaps=allow_gaps) for group in groups))
     parts = [_flagged(_whole(part, parts), parts) for part in parts]
+    if flat and not any(part.grid for part in parts):
+        single = {id(part) for part in parts if part.why and part.why.code == "SINGLE_SLICE" and len(part.group) == 1}
+        parts = [_picture(part.group) if id(part) in single else part for part in parts]
     return sorted(parts, key=lambda part: (part.set_aside, content_key(part.group)))
+
+
+def _picture(group: Group) -> Part:
+    try:
+        return Part(group, grid=picture_of(group[0]))
+    except InputError as error:
+        return Part(group, why=InputError("", error.code, error.reason))
 
 
 def _settle(group: Group, groups: Sequence[Group], *, allow_gaps: bool) -> list[Part]:

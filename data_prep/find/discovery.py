@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from data_prep.budget import DEFAULT_BUDGET, Budget
+from data_prep.dicom.picture import PICTURE_MODALITIES
 from data_prep.find.gate import Gate
 from data_prep.find.index import ScanIndex
 from data_prep.find.passed import PassedOver
@@ -21,6 +22,7 @@ def discover(
     *,
     allow_gaps: bool = False,
     modalities: Iterable[str] | None = None,
+    flat: bool | None = None,
     workers: int = 1,
     deep: bool = True,
     budget: Budget = DEFAULT_BUDGET,
@@ -39,7 +41,9 @@ def discover(
             are passed over, and so are files that neither are images nor are called so, and links, but for those into
             the store of a data set's manager (DataLad and git-annex, DVC).
         allow_gaps: accept volumes in which whole slices are missing; they get the flag `gaps_allowed`.
-        modalities: DICOM modalities that are wanted; None: `MODALITIES`.
+        modalities: DICOM modalities that are wanted; None: `MODALITIES`, and with `flat` `PICTURE_MODALITIES` as well.
+        flat: True: pictures, images of one slice, are wanted, and volumes are skipped; False: the reverse; None:
+            volumes, files of one slice, and DICOM images of `PICTURE_MODALITIES` where `modalities` names them.
         workers: processes that read headers. With more than one, a script must guard its start by
             `if __name__ == "__main__":`, as `multiprocessing` asks for.
         deep: go into subfolders.
@@ -53,8 +57,9 @@ def discover(
     places = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     with ScanIndex() as index:
         found = walk_all(places, deep=deep, budget=budget)
-        rows = scan(found, workers=workers, named=frozenset(places))
+        rows = scan(found, workers=workers, named=frozenset(places), pictures=flat is not False)
         index.fill((PassedOver() if passed is None else passed).kept_from(rows))
-        gate = Gate(index, frozenset(modalities or MODALITIES), allow_gaps=allow_gaps, budget=budget)
+        wanted = frozenset(modalities or (*MODALITIES, *(PICTURE_MODALITIES if flat else ())))
+        gate = Gate(index, wanted, allow_gaps=allow_gaps, budget=budget, flat=flat)
         for kind, uid, row in index.units():
             yield from gate.judge(kind, uid, row)

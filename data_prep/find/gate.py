@@ -24,6 +24,7 @@ from data_prep.find.scan import Kind, Row
 from data_prep.formats.source import Source
 from data_prep.formats.table import format_of
 from data_prep.series import Series, file_name
+from data_prep.volume import is_flat
 
 _FRAMES = 2**17  # of all multi-frame files of a series
 _NEIGHBOURS = ("TRUNCATED", "UNREADABLE", "TOO_LARGE", "BAD_HEADER")  # a file with one of these may be a lost slice
@@ -38,14 +39,23 @@ def series_name(uid: str, number: int = 1) -> str:
 class Gate:
     """From rows of the index to series with verdicts."""
 
-    def __init__(self, index: ScanIndex, modalities: frozenset[str], *, allow_gaps: bool, budget: Budget) -> None:
+    def __init__(
+        self,
+        index: ScanIndex,
+        modalities: frozenset[str],
+        *,
+        allow_gaps: bool,
+        budget: Budget,
+        flat: bool | None = None,
+    ) -> None:
         self.index, self.modalities, self.allow_gaps, self.budget = index, modalities, allow_gaps, budget
+        self.flat = flat
 
     def judge(self, kind: Kind, uid: str, row: Row) -> Iterator[Series]:
         if kind is Kind.IMAGE:
             yield from self.series(uid, row)
         elif kind is Kind.VOLUME:
-            yield _volume_file(row.source)
+            yield of_kind(volume_series(row.source), flat=self.flat)
         elif kind is Kind.ERROR:
             yield _broken_file(row)
         else:
@@ -76,7 +86,8 @@ class Gate:
             count = 1
         else:
             count = len(parts)
-            yield from (self.volume(part, parts, number, place) for number, part in enumerate(parts, start=1))
+            found = (self.volume(part, parts, number, place) for number, part in enumerate(parts, start=1))
+            yield from (of_kind(series, flat=self.flat) for series in found)
         for number, (rows, why) in enumerate(strays, start=count + 1):
             yield _aside(uid, number, rows, why)
 
@@ -140,7 +151,7 @@ class Gate:
                 images = self.images(uid, folder, piece)
                 if isinstance(images, InputError):
                     return images
-                parts += volumes_of(self.frames(images), allow_gaps=self.allow_gaps)
+                parts += volumes_of(self.frames(images), allow_gaps=self.allow_gaps, flat=self.flat)
         except InputError as error:
             return error
         return parts
@@ -273,7 +284,19 @@ def _said(image: Instance) -> dict[str, Any]:
     }
 
 
-def _volume_file(source: Source) -> Series:
+def of_kind(series: Series, *, flat: bool | None) -> Series:
+    """An accepted series that is no picture where pictures are wanted, or one where they are not, is not accepted."""
+    if series.code or series.shape is None or flat is None or is_flat(series.shape) == flat:
+        return series
+    name = series.place.rpartition("/")[2] if series.kind != "dicom" else series.sources[0].name
+    if flat:
+        slices = series.shape[2]
+        return replace(series, code="MANY_SLICES", reason=f"{name} is a volume of {slices} slices, wanted are pictures")
+    code = "SINGLE_SLICE" if series.kind in ("dicom", "picture") else "WRONG_DIMENSION"  # a file that should hold more
+    return replace(series, code=code, reason=f"{name} is a picture of one slice, wanted are volumes")
+
+
+def volume_series(source: Source) -> Series:
     """A file of a format of the table, judged by its header."""
     kind = format_of(source)
     series = Series(

@@ -22,6 +22,7 @@ class Why(StrEnum):
     LINK = "link"
     ABSENT = "link to a file that is not here"
     SPECIAL = "pipe, socket or device"
+    PICTURE = "picture of one slice"
     OTHER = "file that is not an image"
     VOXELS = "voxels of a header beside it"  # a part of what is used, so not counted
 
@@ -105,5 +106,6 @@ _PLURAL = {
     Why.LINK: "links",
     Why.ABSENT: "links to files that are not here",
     Why.SPECIAL: "pipes, sockets or devices",
+    Why.PICTURE: "pictures of one slice",
     Why.OTHER: "files that are not images",
 }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from enum import StrEnum
+from functools import partial
 from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,7 +22,7 @@ from data_prep.errors import InputError
 from data_prep.find.order import sort_text
 from data_prep.find.passed import Passed, PassedOver, Why
 from data_prep.formats.source import UNREADABLE, Source, unreadable
-from data_prep.formats.table import SUFFIXES, format_of, has_header, volume_file
+from data_prep.formats.table import format_of, has_header, suffix_of, volume_file
 
 _CHUNK = 64  # files sent to a worker at once
 _WORTH_IT = 512  # files from which on starting workers pays
@@ -93,7 +94,11 @@ class Row(NamedTuple):
 
 
 def scan(
-    sources: Iterable[Source | InputError | Passed], *, workers: int = 1, named: frozenset[Path]
+    sources: Iterable[Source | InputError | Passed],
+    *,
+    workers: int = 1,
+    named: frozenset[Path],
+    pictures: bool = True,
 ) -> Iterator[Row | Passed]:
     """A row for every file that is an image or should be one, and what is passed over.
 
@@ -101,48 +106,54 @@ def scan(
         sources: of `walk_all`.
         workers: processes; 1: this one alone.
         named: files that were asked for by name: what they are is told even where they are not images.
+        pictures: are files of formats of pictures wanted? Where not, they are passed over.
     """
+    rows = partial(_rows, named=named, pictures=pictures)
     sources = iter(sources)
     first = list(islice(sources, _WORTH_IT if workers > 1 else 0))
     if len(first) < _WORTH_IT:
         for source in chain(first, sources):
-            yield from _rows([source], named)
+            yield from rows([source])
         return
-    yield from _in_processes(first, sources, workers, named)
+    yield from _in_processes(first, sources, workers, rows)
 
 
 def _in_processes(
     first: list[Source | InputError | Passed],
     rest: Iterator[Source | InputError | Passed],
     workers: int,
-    named: frozenset[Path],
+    rows: Callable[[list[Source | InputError | Passed]], list[Row | Passed]],
 ) -> Iterator[Row | Passed]:
     """Chunks of files to worker processes, few at a time, so that memory stays flat."""
     waiting: deque[Future[list[Row | Passed]]] = deque()
     with safe_path(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         while chunk := first[:_CHUNK] or list(islice(rest, _CHUNK)):
             first = first[_CHUNK:]
-            waiting.append(pool.submit(_rows, chunk, named))
+            waiting.append(pool.submit(rows, chunk))
             if len(waiting) > 4 * workers:
                 yield from waiting.popleft().result()
         for future in waiting:
             yield from future.result()
 
 
-def _rows(sources: Iterable[Source | InputError | Passed], named: frozenset[Path]) -> list[Row | Passed]:
+def _rows(
+    sources: Iterable[Source | InputError | Passed], *, named: frozenset[Path], pictures: bool
+) -> list[Row | Passed]:
     passed = PassedOver()
-    rows = passed.kept_from(_row(source, named) for source in sources)
+    rows = passed.kept_from(_row(source, named, pictures) for source in sources)
     return [*rows, *passed]
 
 
-def _row(source: Source | InputError | Passed, named: frozenset[Path]) -> Row | Passed:
+def _row(source: Source | InputError | Passed, named: frozenset[Path], pictures: bool) -> Row | Passed:
     if isinstance(source, Passed):
         return source
     if isinstance(source, InputError):
         return _error_row(Source(Path(source.path)), source)
     if source.member is None and source.path in named:
         source = volume_file(source)
-    if source.name.lower().endswith(SUFFIXES) and format_of(source) is not None:
+    if suffix_of(source.name) and (kind := format_of(source)) is not None:
+        if kind.pictures and not pictures and source.path not in named:
+            return Passed.of(source, Why.PICTURE)
         return _start(source, Kind.VOLUME)
     try:
         found = read_instance(source)

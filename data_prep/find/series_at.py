@@ -14,23 +14,24 @@ from data_prep.series import Series
 from data_prep.verdict import Verdict
 
 
-def series_at(place: str | Path, *, allow_gaps: bool = False) -> Series:
+def series_at(place: str | Path, *, allow_gaps: bool = False, flat: bool | None = None) -> Series:
     """The DICOM volume at `place`, accepted or not.
 
     Args:
         place: a folder or a zip archive with one volume; one of its files, which stands for the volume within its
             folder; or `Series.place`, which may name one of several volumes behind a `#`.
         allow_gaps: as for `discover`.
+        flat: as for `discover`.
 
     Raises:
         InputError: MISSING_FILE, NOT_AN_IMAGE, MULTI_VOLUME where there are several, or why a file is unreadable.
     """
     path, name = _split(Path(place))
     if path.is_dir() or is_archive(path) or _is_folder_within(path):
-        found = list(discover(path, allow_gaps=allow_gaps))
+        found = list(discover(path, allow_gaps=allow_gaps, flat=flat))
         return _named(found, name, path) if name else _only(found, path)
     source = within_archive(path) or Source(path)
-    found = _beside(source, allow_gaps=allow_gaps)
+    found = _beside(source, allow_gaps=allow_gaps, flat=flat)
     found = [series for series in found if source in series.sources]
     return _named(found, name, path) if name else _only(found, path)
 
@@ -72,18 +73,19 @@ def _named(found: list[Series], name: str, path: Path) -> Series:
     raise InputError(f"{path}#{name}", "MISSING_FILE", "there is no such series there any more")
 
 
-def _beside(source: Source, *, allow_gaps: bool) -> list[Series]:
+def _beside(source: Source, *, allow_gaps: bool, flat: bool | None) -> list[Series]:
     """The series in a file's folder; kept for the next file of that folder while nothing changes in it."""
     if source.member is not None:
-        return list(discover(source.folder, allow_gaps=allow_gaps, deep=False))
+        return list(discover(source.folder, allow_gaps=allow_gaps, flat=flat, deep=False))
     if not source.path.is_file():
         raise InputError(source.path, "MISSING_FILE", "there is no such file or folder")
-    return _listing(source.folder, _stamp(source.folder), allow_gaps=allow_gaps) or list(discover(source.path))
+    found = _listing(source.folder, _stamp(source.folder), allow_gaps=allow_gaps, flat=flat)
+    return found or list(discover(source.path, flat=flat))
 
 
 @lru_cache(maxsize=1)
-def _listing(folder: str, stamp: int, *, allow_gaps: bool) -> list[Series]:
-    return list(discover(folder, allow_gaps=allow_gaps, deep=False))
+def _listing(folder: str, stamp: int, *, allow_gaps: bool, flat: bool | None) -> list[Series]:
+    return list(discover(folder, allow_gaps=allow_gaps, flat=flat, deep=False))
 
 
 def _stamp(folder: str) -> int:

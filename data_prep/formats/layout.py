@@ -12,10 +12,15 @@ import numpy as np
 from data_prep.errors import InputError
 from data_prep.formats.content import Content, Packing
 from data_prep.formats.source import Source
-from data_prep.volume import Volume, check_affine, check_size, check_values
+from data_prep.volume import Volume, check_affine, check_size, check_values, is_flat
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # from DICOM's and ITK's axes of the world to RAS+, and back
 _POINTERS = (b"/annex/objects/", b"version https://git-lfs")  # how a file begins that stands for content elsewhere
+
+
+def is_pointer(begin: bytes) -> bool:
+    """Does a file that begins like this stand for one elsewhere, as those of git-annex and Git LFS do?"""
+    return begin.startswith(_POINTERS)
 
 
 class Header(NamedTuple):
@@ -40,7 +45,7 @@ class Layout:
 
     Args:
         dtype: as they are stored.
-        shape: as it is stored; axes of length 1 behind the third are dropped.
+        shape: as it is stored; axes of length 1 behind the third are dropped, and two axes are those of one slice.
         affine: of the first three axes, voxel indices to RAS+ mm.
         data: the file that holds them.
         offset: of their first byte in it; negative: they are its last bytes.
@@ -65,6 +70,11 @@ class Layout:
         """Bytes of all voxels."""
         return prod(self.shape) * self.dtype.itemsize
 
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """`(i, j, k)`."""
+        return (*self.shape, 1)[:3] if len(self.shape) == 2 else self.shape[:3]
+
 
 Parse = Callable[[Content], Layout]
 
@@ -81,7 +91,7 @@ def read_header(source: Source, parse: Parse) -> Header:
     """
     with Content(source) as content:
         layout = _parsed(content, parse)
-    return Header(layout.shape[:3], layout.affine, layout.flags, _files(source, layout))
+    return Header(layout.grid, layout.affine, layout.flags, _files(source, layout))
 
 
 def read_layout(source: Source, parse: Parse, *, allow_constant: bool) -> Volume:
@@ -118,22 +128,22 @@ def _parsed(content: Content, parse: Parse) -> Layout:
     try:
         layout = parse(content)
     except InputError as error:
-        if error.code == "NOT_AN_IMAGE" and any(content.first(len(begin)) == begin for begin in _POINTERS):
+        if error.code == "NOT_AN_IMAGE" and is_pointer(content.first(64)):
             why = f"{source.name} stands for a file that is not on this disk; fetch it (datalad get, git lfs pull)"
             raise InputError(str(source), "MISSING_FILE", why) from error
         raise
-    check_affine(str(source), layout.affine)
+    check_affine(str(source), layout.affine, flat=is_flat(layout.grid))
     return layout
 
 
 def check_voxels(source: Source, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    """Raise NOT_GREYSCALE, WRONG_DIMENSION or TOO_LARGE unless a file holds one 3-D volume of numbers."""
+    """Raise NOT_GREYSCALE, WRONG_DIMENSION or TOO_LARGE unless a file holds one volume, or one slice, of numbers."""
     place, name = str(source), source.name
     if dtype.kind not in "iuf":
         why = f"{name} holds {dtype} (colour or complex), one number a voxel is needed"
         raise InputError(place, "NOT_GREYSCALE", why)
-    if len(shape) < 3 or min(shape[:3]) < 2 or any(size != 1 for size in shape[3:]):
-        raise InputError(place, "WRONG_DIMENSION", f"{name} has the shape {shape}, one 3-D volume is needed")
+    if len(shape) < 2 or min(shape[:2]) < 2 or min(shape) < 1 or any(size != 1 for size in shape[3:]):
+        raise InputError(place, "WRONG_DIMENSION", f"{name} has the shape {shape}, one volume or one slice is needed")
     check_size(place, shape)
 
 
@@ -144,7 +154,7 @@ def _voxels(content: Content, layout: Layout) -> np.ndarray:
         name = layout.data.name
         raise InputError(str(layout.data), "TRUNCATED", f"{name} is shorter than its {layout.count} bytes of voxels")
     taken = content.take(offset, layout.count, layout.packing)
-    return taken.view(layout.dtype).reshape(layout.shape[:3], order="F")
+    return taken.view(layout.dtype).reshape(layout.grid, order="F")
 
 
 def _scaled(stored: np.ndarray, layout: Layout) -> np.ndarray:

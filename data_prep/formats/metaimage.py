@@ -38,8 +38,8 @@ def metaimage_layout(content: Content) -> Layout:
     """What a header says of its voxels; see itk.org/Wiki/MetaIO/Documentation.
 
     Raises:
-        InputError: NOT_AN_IMAGE, NOT_GREYSCALE, NO_GEOMETRY, BAD_HEADER, DECODE_FAILED; UNREADABLE where it names
-            several data files, or one elsewhere; MISSING_FILE.
+        InputError: NOT_AN_IMAGE, NOT_GREYSCALE, WRONG_DIMENSION, NO_GEOMETRY, BAD_HEADER, DECODE_FAILED; UNREADABLE
+            where it names several data files, or one elsewhere; MISSING_FILE.
     """
     source = content.source
     fields, end = _fields(content)
@@ -53,6 +53,8 @@ def metaimage_layout(content: Content) -> Layout:
     local = place.lower() == "local"
     data = source if local else data_beside(source, place)
     dtype = _dtype(content, fields)
+    if len(shape) < 3:
+        raise InputError(str(source), "WRONG_DIMENSION", f"{source.name} has the shape {shape}, three axes are needed")
     check_voxels(source, dtype, shape)
     return Layout(
         dtype=dtype,

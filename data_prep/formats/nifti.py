@@ -12,9 +12,10 @@ import numpy as np
 
 from data_prep.errors import InputError
 from data_prep.formats.content import Content
-from data_prep.formats.layout import Layout, check_voxels
+from data_prep.formats.layout import LPS, Layout, check_voxels
 from data_prep.formats.source import Source
 from data_prep.formats.units import in_mm
+from data_prep.volume import NO_ORIENTATION, NO_SIZE, is_flat
 
 _TALAIRACH = 3  # sform codes from here on name a template's space, in which a qform need not agree
 _SIZES = (348, 540)  # bytes of a NIfTI-1 and of a NIfTI-2 header, which begin with this number
@@ -62,11 +63,25 @@ def layout_of(content: Content, block: bytes, data: Source) -> Layout:
     except Exception as error:  # nibabel raises many types, among them its own and ValueError
         raise not_nifti(content, str(error)) from error
     check_voxels(source, dtype, shape)
+    if is_flat(shape) and not _is_placed(header):
+        affine, flags = _picture(source, header, raw)
+        return Layout(
+            dtype=dtype,
+            shape=shape,
+            affine=affine,
+            data=data,
+            offset=offset,
+            slope=slope,
+            intercept=intercept,
+            flags=flags,
+        )
     _check_placed(source, header, raw)
     try:
         best = np.array(header.get_best_affine(), np.float64)
     except ValueError as error:  # of numbers that no rotation has
         raise InputError(str(source), "NO_GEOMETRY", f"the qform of {source.name} is no rotation") from error
+    if is_flat(shape) and not best[:3, 2].any():  # a slice need not say how thick it is
+        best[:3, 2] = np.cross(*(best[:3, :2] / np.linalg.norm(best[:3, :2], axis=0)).T)
     affine = in_mm(source, best, [_unit(source, header)] * 3)
     return Layout(dtype=dtype, shape=shape, affine=affine, data=data, offset=offset, slope=slope, intercept=intercept)
 
@@ -96,10 +111,24 @@ def _unit(source: Source, header: Any) -> str:
     return _UNITS[code]
 
 
+def _is_placed(header: Any) -> bool:
+    return bool(int(header["qform_code"]) > 0 or int(header["sform_code"]) > 0)
+
+
+def _picture(source: Source, header: Any, raw: Any) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Affine and flags of one slice without a place: as a picture lies, and as large as `pixdim` says in a unit."""
+    sizes = np.array(raw["pixdim"][1:3], dtype=np.float64)
+    unit = _unit(source, header)
+    known = bool(unit) and np.isfinite(sizes).all() and (sizes > 0).all()
+    if not known:
+        return LPS.copy(), (NO_ORIENTATION, NO_SIZE)
+    return in_mm(source, LPS @ np.diag([*sizes, 1.0, 1.0]), [unit, unit, ""]), (NO_ORIENTATION,)
+
+
 def _check_placed(source: Source, header: Any, raw: Any) -> None:
     """Raise where nothing places the image, or qform and sform place it in two ways."""
     qform, sform = int(header["qform_code"]), int(header["sform_code"])
-    if qform <= 0 and sform <= 0:
+    if not _is_placed(header):
         reason = f"{source.name} does not say where it lies (neither qform nor sform)"
         raise InputError(str(source), "NO_GEOMETRY", reason)
     if sform <= 0:
@@ -115,7 +144,7 @@ def _check_placed(source: Source, header: Any, raw: Any) -> None:
 
 def _check_sizes(source: Source, raw: Any) -> None:
     """Raise where a qform has no voxel size of its own: nibabel puts 1 mm in the place of 0, and drops signs."""
-    sizes = raw["pixdim"][1:4]
+    sizes = raw["pixdim"][1 : 3 if is_flat(raw.get_data_shape()) else 4]
     if not (np.isfinite(sizes).all() and (sizes > 0).all()):
         text = " x ".join(f"{size:g}" for size in sizes)
         raise InputError(str(source), "BAD_SPACING", f"{source.name} has a voxel size of {text} mm")
@@ -128,7 +157,7 @@ def _check_agree(source: Source, header: Any, qform: np.ndarray, sform: np.ndarr
         raise InputError(str(source), "AFFINE_CONFLICT", f"qform and sform of {source.name} are mirror images")
     if template:
         return
-    shape = np.array(header.get_data_shape()[:3])
+    shape = np.array((*header.get_data_shape(), 1)[:3])
     corners = np.array(np.meshgrid(*[(0, size - 1) for size in shape], indexing="ij")).reshape(3, -1)
     apart = np.linalg.norm((sform - qform)[:3, :3] @ corners + (sform - qform)[:3, 3:], axis=0).max()
     if apart > np.linalg.norm(sform[:3, :3], axis=0).max():

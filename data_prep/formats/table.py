@@ -15,6 +15,7 @@ from data_prep.formats.metaimage import metaimage_layout
 from data_prep.formats.mgh import mgh_layout
 from data_prep.formats.nifti import nifti_layout
 from data_prep.formats.nrrd import nrrd_layout
+from data_prep.formats.picture import is_picture, picture_header, read_picture
 from data_prep.formats.source import Source
 from data_prep.volume import Volume
 
@@ -30,6 +31,7 @@ class Format:
         read: the volume; takes `allow_constant` as well; raises `InputError`.
         detached: those of the suffixes whose voxels are in another file.
         claims: for a suffix that other programs use as well: is a file of this format?
+        pictures: does a file of it always hold one slice?
     """
 
     kind: str
@@ -38,6 +40,7 @@ class Format:
     read: Callable[..., Volume]
     detached: tuple[str, ...] = ()
     claims: Callable[[Source], bool] | None = None
+    pictures: bool = False
 
     def files(self, source: Source) -> tuple[Source, ...]:
         """All files of a volume; the one that is named alone, where its header cannot be read."""
@@ -62,19 +65,31 @@ FORMATS = (
     _of_voxels("analyze", (".hdr", ".hdr.gz"), pair_layout, detached=(".hdr", ".hdr.gz"), claims=is_header),
     _of_voxels("mgh", (".mgh", ".mgz", ".mgh.gz"), mgh_layout),
     _of_voxels("metaimage", (".mha", ".mhd"), metaimage_layout, detached=(".mhd",)),
+    Format(
+        kind="picture",
+        suffixes=(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"),
+        header=picture_header,
+        read=read_picture,
+        claims=is_picture,
+        pictures=True,
+    ),
 )
-SUFFIXES = tuple(sorted((suffix for one in FORMATS for suffix in one.suffixes), key=len, reverse=True))
+SUFFIXES = tuple(
+    sorted((suffix for one in FORMATS if not one.pictures for suffix in one.suffixes), key=len, reverse=True)
+)
+"""Of volumes."""
+PICTURES = tuple(suffix for one in FORMATS if one.pictures for suffix in one.suffixes)
 SINGLE_FILE = tuple(suffix for suffix in SUFFIXES if not any(suffix in one.detached for one in FORMATS))
 PATTERN = "(?:" + "|".join(map(re.escape, SUFFIXES)) + ")$"
 
 
 def suffix_of(name: str) -> str:
-    """What a file's name has of `SUFFIXES`, in lower case; "" where it has none.
+    """What a file's name has of `SUFFIXES` or `PICTURES`, in lower case; "" where it has none.
 
     >>> suffix_of("scan.NII.GZ"), suffix_of("IM0001.dcm")
     ('.nii.gz', '')
     """
-    return next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
+    return next((suffix for suffix in (*SUFFIXES, *PICTURES) if name.lower().endswith(suffix)), "")
 
 
 def format_of(source: Source) -> Format | None:

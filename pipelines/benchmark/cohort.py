@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,11 @@ class Cohort:
     listed: Path
     test: Sequence[dict[str, Any]]
     prepare: Sequence[dict[str, Any]]
+
+    @property
+    def flat(self) -> bool:
+        """Are the scans pictures, volumes of one slice?"""
+        return self.data.fingerprint.flat
 
     @cached_property
     def learned(self) -> list[Any]:
@@ -90,7 +95,7 @@ class Cohort:
         from data_prep import CropRund, list_runs
 
         transform = self.transform([CropRund(keys="image")])
-        return Dataset(list_runs(self.listed, section), transform)
+        return Dataset(list_runs(self.listed, section, flat=self.flat), transform)
 
     def examined(self) -> tuple[Any, Any]:
         """A dataset of the prepared test scans, and the transform that takes maps back to their grids."""
@@ -105,9 +110,9 @@ class Cohort:
         import torch
         from monai.transforms import Compose, EnsureChannelFirstd, EnsureTyped, LoadImaged, ResampleToMatchd
 
-        from data_prep import SeriesReader
+        from data_prep import MaskOnPictured, SeriesReader
 
-        load: list[Any] = [LoadImaged(keys="image", reader=SeriesReader)]
+        load: list[Any] = [LoadImaged(keys="image", reader=SeriesReader(flat=self.flat or None))]
         keys = ["image"]
         if labels:
             keys = ["image", "label"]
@@ -115,7 +120,8 @@ class Cohort:
             load.append(LoadImaged(keys="label", reader=reader, allow_missing_keys=True))
         load.append(EnsureChannelFirstd(keys=keys, allow_missing_keys=True))
         if labels:
-            load.append(ResampleToMatchd(keys="label", key_dst="image", mode="nearest", allow_missing_keys=True))
+            match = MaskOnPictured if self.flat else partial(ResampleToMatchd, mode="nearest")
+            load.append(match(keys="label", key_dst="image", allow_missing_keys=True))
         load.append(EnsureTyped(keys="image", dtype=torch.float32))
         return Compose([*load, *_instantiate(self.prepare), *more])
 
@@ -142,7 +148,7 @@ def gather_cohort(
     from pipelines.train.configs import plan_for
 
     data = gather(datalist)
-    test = list_items(datalist, section)
+    test = list_items(datalist, section, flat=data.fingerprint.flat or None)
     if not test:
         msg = f"{datalist}: the section {section!r} is empty; a benchmark measures on labelled cases"
         raise CommandError(msg)

@@ -69,6 +69,12 @@ def rank(
     return _with_ratios(rows)
 
 
+def deciding(cases: Sequence[CaseMeasures]) -> str:
+    """The statistic that ranks methods: voxel AP, or image AUROC where no abnormal case has a mask."""
+    known = any(case.ill and case.masked for case in cases) or not any(case.ill for case in cases)
+    return "voxel_ap" if known else "image_auroc"
+
+
 def _row(name: str, run: MethodRun, metrics: dict[str, Value], behind: dict[str, Difference]) -> Row:
     method = METHODS[name]
     title = f"{method.title}, {run.made_of}" if run.made_of else method.title

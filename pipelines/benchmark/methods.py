@@ -130,13 +130,15 @@ def _proxyano(trainer: Trainer) -> nn.Module:
 
 def _patchcore(trainer: Trainer) -> nn.Module:
     from anomaly.methods.patchcore import PatchCore
+    from anomaly.networks import SliceWise
 
     generator: Any = _network_of(trainer.twin()).generator
-    stride = 2 if generator.halved == 3 else 1
-    method = PatchCore(generator.encoder, slice_stride=stride, size=trainer.settings.bank).to(trainer.device)
-    volumes = (volume["image"].as_tensor()[None].to(trainer.device) for volume in trainer.cohort.volumes("training"))
-    method.fill(volumes, seed=trainer.seed)
-    return method
+    dims, size, device = generator.spatial_dims, trainer.settings.bank, trainer.device
+    stride = 2 if dims == 3 and generator.halved == 3 else 1
+    method = PatchCore(generator.encoder, spatial_dims=dims, slice_stride=stride, size=size).to(device)
+    images = (volume["image"].as_tensor()[None].to(device) for volume in trainer.cohort.volumes("training"))
+    method.fill((image[..., 0] for image in images) if dims == 2 else images, seed=trainer.seed)
+    return SliceWise(method) if dims == 2 else method
 
 
 def _reverse_distillation(trainer: Trainer) -> nn.Module:

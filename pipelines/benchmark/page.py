@@ -87,7 +87,7 @@ def _curves(rows: Sequence[Row], results: Results) -> Figure:
 
 def curve(cases: Sequence[CaseMeasures]) -> tuple[Array, Array]:
     """Recall and precision of all voxels of the cases, from the strictest threshold on, at most so many points."""
-    pooled = sum((case.histogram for case in cases), start=ScoreHistogram())
+    pooled = sum((case.histogram for case in cases if case.masked), start=ScoreHistogram())
     true = np.cumsum(pooled.abnormal[::-1])
     false = np.cumsum(pooled.healthy[::-1])
     some = np.unique(np.searchsorted(true, np.linspace(0, true[-1], _POINTS)[1:]))

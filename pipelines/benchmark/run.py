@@ -114,6 +114,8 @@ def _record(
 
     cohort, seed = trainer.cohort, trainer.seed
     measured = next((cases for _, cases, _ in results.values() if cases), [])
+    by = leaderboard.deciding(measured)
+    kept = {name: result[:2] for name, result in results.items()}
     return BenchmarkRecord(
         datalist=printable(source[0].name),
         section=source[1],
@@ -128,7 +130,8 @@ def _record(
         validation=len(cohort.data.sections["validation"]),
         test=len(cohort.test),
         abnormal=sum(case.ill for case in measured),
-        rows=leaderboard.rank({name: result[:2] for name, result in results.items()}, resamples=resamples, seed=seed),
+        ranked_by=by,
+        rows=leaderboard.rank(kept, by=by, resamples=resamples, seed=seed),
         refused=cohort.data.refused,
         provenance=provenance(),
     )

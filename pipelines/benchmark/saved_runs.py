@@ -56,6 +56,7 @@ def _row(case: CaseMeasures) -> dict[str, Any]:
         "hits": case.detections.hits.tolist(),
         "false": case.detections.false.tolist(),
         "voxels": list(case.voxels),
+        **({"abnormal": True} if case.abnormal else {}),
     }
 
 
@@ -70,4 +71,5 @@ def _case(row: dict[str, Any], healthy: np.ndarray, abnormal: np.ndarray, overla
         regions=RegionOverlap(overlap, row["regions"]),
         detections=Detections(hits=np.array(row["hits"]), false=np.array(row["false"])),
         voxels=(hit, mask, lesion),
+        abnormal=row.get("abnormal", False),
     )

@@ -21,7 +21,8 @@ def inspect(
     ],
     allow_gaps: AllowGaps = False,
     modality: Annotated[
-        list[str] | None, typer.Option(metavar="MR", help="A DICOM modality that is wanted. [default: MR, CT, PT]")
+        list[str] | None,
+        typer.Option(metavar="MR", help="A DICOM modality that is wanted. [default: MR, CT, PT, films]"),
     ] = None,
     pixels: Annotated[bool, typer.Option("--pixels", help="Decode every series: slower, and finds more.")] = False,
     workers: Annotated[

@@ -12,6 +12,7 @@ from pipelines.cli.options import AllowGaps, Debug, Json, Output
 from pipelines.cli.tell import tell
 
 if TYPE_CHECKING:
+    from data_prep.cohort.classes import Classes
     from pipelines.cohort.record import PrepareRecord
 
 
@@ -26,12 +27,22 @@ def prepare(
     ] = None,
     healthy: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN=WORD", help="Who is healthy in a table of people, such as group=CTRL."),
+        typer.Option(
+            metavar="FOLDER,...",
+            help="Folders of healthy cases, if each class has one; or who is healthy in a table: group=CTRL.",
+        ),
+    ] = None,
+    abnormal: Annotated[str | None, typer.Option(metavar="FOLDER,...", help="Folders of abnormal cases.")] = None,
+    masks: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Folder of their masks, or the end of masks' names, such as _mask."),
     ] = None,
     layout: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="ixi, oasis1, oasis3, brats, brats2023, atlas, mslub, bids, datalist, folder."
+            metavar="NAME",
+            help="ixi, oasis1, oasis3, brats, brats2023, atlas, mslub, bids, mvtec, bmad, medianomaly, classes, "
+            "datalist, folder.",
         ),
     ] = "auto",
     split: Annotated[
@@ -72,19 +83,34 @@ def prepare(
         )
         train, validate, test = numbers("--split", split, at_least=0.0, at_most=100.0)
         total = train + validate + test or 1.0
+        by_table = healthy is not None and "=" in healthy
         run = run_prepare(
             sources,
             output,
             steps=steps,
+            classes=_classes(names(None if by_table else healthy), names(abnormal), masks),
             layout=one_of("--layout", layout, NAMES) or "auto",
             sequences=names(sequence) or [],
-            healthy=healthy,
+            healthy=healthy if by_table else None,
             shares=(train / total, validate / total, test / total),
             seed=seed,
             exclude=exclude,
             allow_gaps=allow_gaps,
         )
     tell(run, as_json, _show)
+
+
+def _classes(healthy: list[str] | None, abnormal: list[str] | None, masks: str | None) -> Classes | None:
+    """The folders of each class; None where none is named."""
+    from data_prep.cohort.classes import Classes
+    from pipelines.problems import CommandError
+
+    if healthy:
+        return Classes(healthy=tuple(healthy), abnormal=tuple(abnormal or ()), masks=masks)
+    if abnormal or masks:
+        msg = "--abnormal and --masks need --healthy, the folders of the healthy cases"
+        raise CommandError(msg)
+    return None
 
 
 def _show(run: PrepareRecord) -> None:

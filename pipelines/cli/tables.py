@@ -96,7 +96,8 @@ def print_cases(run: RunRecord) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("case", overflow="fold")
     table.add_column("result", overflow="fold")
-    for column in ("score", "p", "regions", "ml"):
+    size = "ml" if all(case.unit == "ml" for case in run.cases) else "size"
+    for column in ("score", "p", "regions", size):
         table.add_column(column, justify="right", no_wrap=True)
     for case in run.cases:
         table.add_row(Text(case.case), *_cells(case))
@@ -117,11 +118,11 @@ def print_truths(run: RunRecord) -> None:
         for lesion in case.truth.lesions:
             outcome = Text(lesion.outcome, style=_STYLES[lesion.outcome])
             overlap, dice = f"{100 * lesion.overlap:.0f} %", f"{lesion.dice:.2f}"
-            table.add_row(Text(case.case), f"{lesion.volume_ml:.1f} ml", outcome, overlap, dice)
+            table.add_row(Text(case.case), case.size(lesion.volume_ml), outcome, overlap, dice)
         if case.truth.dice is None:
             clear = case.truth.mask_ml == 0
             outcome = (
-                Text("nothing outlined", "green") if clear else Text(f"{case.truth.mask_ml:.1f} ml outlined", "red")
+                Text("nothing outlined", "green") if clear else Text(f"{case.size(case.truth.mask_ml)} outlined", "red")
             )
             table.add_row(Text(case.case), "none (healthy)", outcome)
     Console().print(table)
@@ -193,4 +194,10 @@ def _cells(case: CaseRecord) -> tuple[Text | str, ...]:
     if case.status == "failed" or case.score is None or case.p_value is None:
         return Text(f"failed: {case.reason} [{case.code}]", style="red"), "", "", "", ""
     word = Text("abnormal", style="yellow") if case.abnormal else Text("not abnormal", style="green")
-    return word, f"{case.score:.3f}", f"{case.p_value:.3f}", str(case.lesions), f"{case.volume_ml:.1f}"
+    return (
+        word,
+        f"{case.score:.3f}",
+        f"{case.p_value:.3f}",
+        str(case.lesions),
+        case.size(case.volume_ml or 0.0).removesuffix(" ml"),
+    )

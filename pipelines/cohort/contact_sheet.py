@@ -74,11 +74,11 @@ def _drawn(image: Path, label: Path | None) -> bytes:
     from data_prep import read_volume
 
     volume = read_volume(image)
-    view = View.of(volume.shape, volume.affine)
+    view = View.of(volume.shape, volume.affine, volume.flags)
     shown = view.show(volume.array)
-    chosen = [round(place * (shown.shape[-1] - 1)) for place in _PLACES]
+    chosen = [round(place * (shown.shape[-1] - 1)) for place in (_PLACES if shown.shape[-1] > 1 else _PLACES[:1])]
     if label is not None and (mask := view.show(read_volume(label, allow_constant=True).array) > 0).any():
-        chosen[1] = int(mask.sum(axis=(0, 1)).argmax())  # where the lesion is widest
+        chosen[len(chosen) // 2] = int(mask.sum(axis=(0, 1)).argmax())  # where the lesion is widest
     low, high = _window(volume.array) or np.percentile(shown[..., chosen], (0.5, 99.7))
     strip = np.concatenate([shown[..., index] for index in chosen], axis=1).astype(np.float32)
     grey = np.clip((strip - low) / max(float(high - low), 1e-6), 0, 1)

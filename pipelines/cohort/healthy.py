@@ -16,6 +16,7 @@ from pipelines.terminal.progress import progress
 if TYPE_CHECKING:
     from data_prep import Case, Fingerprint, Volume
     from data_prep.cases.datalist import Datalist
+    from data_prep.transforms.hounsfield import Hounsfield
 
 LEARNED_FROM = ("training", "validation")
 _CALIBRATION = 9  # the fewest with which a false-alarm rate of 10 % can be promised
@@ -63,28 +64,16 @@ def gather(source: Path, sequences: Sequence[str] = ()) -> TrainingData:
 
     Raises:
         InputError: there is no such place, or no such section.
-        CommandError: fewer than three scans can be read.
+        CommandError: fewer than three scans can be read, or some are pictures and others volumes.
     """
     from data_prep import take_fingerprint
-    from data_prep.cases.healthy_runs import SLICE_COUNT
     from data_prep.transforms.hounsfield import Hounsfield
 
     sections, notes = _sections(source, sequences)
     refused: list[CaseRecord] = []
     volumes: list[Volume] = []
     units = Hounsfield()
-    good: dict[str, list[Case]] = {}
-    with progress(sum(map(len, sections.values())), "checking") as begin:
-        for section, cases in sections.items():
-            good[section] = []
-            for case in cases:
-                begin(case.name)
-                with refusing(case, refused):
-                    volume = case.volume()
-                    volumes.append(without_voxels(volume))
-                    if section == "training":
-                        units.add(volume.array, case.modality)
-                    good[section].append(replace(case, meta={**case.meta, SLICE_COUNT: volume.shape[2]}))
+    good = _read_all(sections, refused, volumes, units)
     if "validation" not in good:
         good = dict(zip(LEARNED_FROM, divide(good["training"]), strict=True))
         notes.append(
@@ -101,15 +90,42 @@ def gather(source: Path, sequences: Sequence[str] = ()) -> TrainingData:
         raise CommandError(msg)
     modality, window = units.judged(_modality(source, good["training"]))
     notes += units.notes
+    try:
+        fingerprint = take_fingerprint(volumes)
+    except ValueError as error:
+        msg = f"{source}: {error}; train a bundle for each"
+        raise CommandError(msg) from error
     return TrainingData(
         sections=good,
         refused=refused,
-        fingerprint=take_fingerprint(volumes),
+        fingerprint=fingerprint,
         modality=modality,
         window=window,
         sequences=_names(source, sequences, good["training"]),
         notes=notes,
     )
+
+
+def _read_all(
+    sections: dict[str, list[Case]], refused: list[CaseRecord], volumes: list[Volume], units: Hounsfield
+) -> dict[str, list[Case]]:
+    """The cases that can be read, by section; `refused`, `volumes` and `units` take in what they need."""
+    from data_prep.cases.healthy_runs import SLICE_COUNT
+
+    good: dict[str, list[Case]] = {}
+    with progress(sum(map(len, sections.values())), "checking") as begin:
+        for section, cases in sections.items():
+            good[section] = []
+            for case in cases:
+                begin(case.name)
+                with refusing(case, refused):
+                    _check_not_ill(case)
+                    volume = case.volume()
+                    volumes.append(without_voxels(volume))
+                    if section == "training":
+                        units.add(volume.array, case.modality)
+                    good[section].append(replace(case, meta={**case.meta, SLICE_COUNT: volume.shape[2]}))
+    return good
 
 
 def check_families(what: str, names: Sequence[str]) -> None:
@@ -139,22 +155,30 @@ def divide(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
 
 def _sections(source: Path, sequences: Sequence[str]) -> tuple[dict[str, list[Case]], list[str]]:
     """The cases by section; "training" alone where nobody divided them."""
-    from data_prep import list_cases
+    from data_prep import volumes_or_pictures
     from data_prep.cases.datalist import Datalist
     from data_prep.cases.inputs import group_visits
 
     datalist = Datalist.at(source)
     if datalist is None:
-        cases = list_cases(source)
+        cases = volumes_or_pictures(source)
         cases = group_visits(cases, sequences) if len(sequences) > 1 else cases
         return {"training": [case for case in cases if not case.skipped]}, []
-    training = list_cases(datalist, "training")
-    validation = list_cases(datalist, "validation") if datalist.is_divided else []
+    training = volumes_or_pictures(datalist, "training")
+    validation = volumes_or_pictures(datalist, "validation") if datalist.is_divided else []
     if not validation:
         return {"training": training}, []
     shared = {case.patient for case in training} & {case.patient for case in validation}
     notes = [f"patients both in training and in validation: {', '.join(sorted(shared))}"] if shared else []
     return {"training": training, "validation": validation}, notes
+
+
+def _check_not_ill(case: Case) -> None:
+    """Raise `InputError` for a case whose datalist says that it is abnormal and names no healthy slices."""
+    from data_prep import InputError
+
+    if case.meta.get("healthy") is False and not case.healthy_slices:
+        raise InputError(case.image, "NOT_HEALTHY", f"{case.name} is said not to be healthy, and has no healthy_slices")
 
 
 def _names(source: Path, sequences: Sequence[str], cases: Sequence[Case]) -> tuple[str, ...]:

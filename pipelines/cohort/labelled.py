@@ -11,21 +11,22 @@ if TYPE_CHECKING:
     from data_prep import Case
 
 
-def check_labelled(datalist: Path, section: str) -> list[Case]:
+def check_labelled(datalist: Path, section: str, *, flat: bool | None = None) -> list[Case]:
     """The cases of a section.
 
     Args:
         datalist: the datalist or its folder.
         section: of the datalist.
+        flat: of `list_cases`.
 
     Raises:
         InputError: the datalist is missing or has no such section.
-        CommandError: there are cases, and none has a label.
+        CommandError: there are cases, and none has a label, or says whether it is healthy.
     """
     from data_prep import list_cases
 
-    cases = list_cases(datalist, section)
-    if cases and not any(case.label is not None for case in cases):
+    cases = list_cases(datalist, section, flat=flat)
+    if cases and not any(case.label is not None or "healthy" in case.meta for case in cases):
         msg = (
             f"{datalist}: no case of the section {section!r} has a label to measure against; `healthytwin detect` "
             "takes scans without labels, `healthytwin plant` makes a labelled test set from healthy ones"

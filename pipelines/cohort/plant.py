@@ -70,14 +70,14 @@ def plant(
         InputError: the source is missing.
         CommandError: an unknown family, a radius that is none, no scan, an output that cannot be written.
     """
-    from data_prep import list_cases
+    from data_prep import volumes_or_pictures
     from data_prep.cases.datalist import FILE, Datalist
 
     _check(families, radius)
     check_apart([source], output)
     started = time.perf_counter()
     datalist = Datalist.at(source)
-    cases = [case for case in list_cases(datalist or source, section) if not case.skipped]
+    cases = [case for case in volumes_or_pictures(datalist or source, section) if not case.skipped]
     if not cases:
         msg = f"{source}: no scan to plant lesions into"
         raise CommandError(msg)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from data_prep.cases.datalist import Datalist
     from data_prep.cases.people import People
+    from data_prep.cohort.classes import Classes
     from data_prep.cohort.found import Found
     from data_prep.cohort.prepared import Prepared, Preparer
     from data_prep.cohort.steps import Steps
@@ -37,6 +38,7 @@ def prepare(
     layout: str = "auto",
     sequences: Sequence[str] = (),
     healthy: str | None = None,
+    classes: Classes | None = None,
     shares: tuple[float, float, float] = (0.70, 0.15, 0.15),
     seed: int = 0,
     exclude: Path | None = None,
@@ -52,6 +54,7 @@ def prepare(
         layout: how the sources are laid out.
         sequences: such as T1, where there are several; more than one become one scan of each visit.
         healthy: column and word of a table of people, such as group=CTRL; None: words are understood where they can be.
+        classes: which folders hold the healthy and the abnormal, where the sources have a folder a class.
         shares: of training, validation and test among the healthy.
         seed: of the draw.
         exclude: text file with the name of a scan that is not wanted on each line.
@@ -74,11 +77,8 @@ def prepare(
     run = PrepareRecord(output=str(output))
     run.preparation = {**steps.settings(), "seed": seed, "shares": list(shares), "sequences": list(sequences)}
     run.preparation |= {} if healthy is None else {"healthy": healthy}
-    people = _people(healthy)
-    with waiting("looking for scans"):
-        scans = _find(run, sources, layout=layout, sequences=sequences, people=people, allow_gaps=allow_gaps)
-    run.people = people.sentences()
-    people.check(sources[0], empty=all(scan.healthy is False for scan in scans))
+    options = {"layout": layout, "sequences": sequences, "classes": classes, "allow_gaps": allow_gaps}
+    scans = _judged(run, sources, _people(healthy), options)
     if not scans:
         return run
     _check_steps(steps, scans)
@@ -99,6 +99,15 @@ def _people(rule: str | None) -> People:
     except ValueError as error:
         msg = f"--healthy: {error}"
         raise CommandError(msg) from error
+
+
+def _judged(run: PrepareRecord, sources: Sequence[Path], people: People, options: dict[str, Any]) -> list[Found]:
+    """The scans of all sources; `run` gets what tables of people were understood to say."""
+    with waiting("looking for scans"):
+        scans = _find(run, sources, people=people, **options)
+    run.people = people.sentences()
+    people.check(sources[0], empty=all(scan.healthy is False for scan in scans))
+    return scans
 
 
 def _find(run: PrepareRecord, sources: Sequence[Path], *, allow_gaps: bool, **options: Any) -> list[Found]:
@@ -341,11 +350,14 @@ def datalist(run: PrepareRecord, ready: Sequence[Prepared]) -> Datalist:
     rest = {
         one.scan.name: {key: value for key, value in one.scan.meta.items() if key != "healthy_slices"} for one in ready
     }
+    ill = {one.scan.name for one in ready if one.scan.healthy is False and one.scan.label is None}
     sections: dict[str, list[dict[str, Any]]] = {name: [] for name in SECTIONS}
     for scan in run.scans:
         if scan.status == "prepared":
             keys = {"image": scan.images or scan.image, "label": scan.label, "patient": scan.patient, "site": scan.site}
             entry = {key: value for key, value in keys.items() if value} | rest[scan.name]
+            if scan.name in ill:
+                entry["healthy"] = False
             sections[scan.section].append(entry | ({"healthy_slices": runs[scan.name]} if scan.name in runs else {}))
     said = {entry.get(MODALITY) for entries in sections.values() for entry in entries}
     names = run.preparation.get("sequences") or [(said.pop() if len(said) == 1 else None) or "image"]

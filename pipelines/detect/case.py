@@ -13,7 +13,7 @@ from pipelines.outputs.origin import Origin
 from pipelines.outputs.table import Examined, Output
 from pipelines.outputs.write import flags_of, write_case
 from pipelines.problems import causes, one_line
-from pipelines.record import CaseRecord, own_name
+from pipelines.record import CaseRecord, own_name, unit_of
 from pipelines.report.result import Result, spare_volumes
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def summarise(
         abnormal=finding.abnormal,
         lesions=len(finding.lesions),
         volume_ml=round(sum(lesion.volume_ml for lesion in finding.lesions), 3),
+        unit=unit_of(volume.array.shape[2], finding.flags),
         flags=list(dict.fromkeys([*finding.flags, *flags_of(faults)])),
         outputs=outputs,
         sequence=origin.sequence,
@@ -136,6 +137,7 @@ def _key(exam: Examination) -> str:
 
 def safely(case: Case, work: Callable[[Any], Result]) -> Result:
     """`work(case)`, timed, or a failed `Result` with the reason."""
+    from anomaly import VolumeError
     from data_prep import InputError
 
     started = time.perf_counter()
@@ -143,7 +145,7 @@ def safely(case: Case, work: Callable[[Any], Result]) -> Result:
         result = work(case)
         result.record.seconds = round(time.perf_counter() - started, 3)
     except Exception as error:
-        known = next((cause for cause in causes(error) if isinstance(cause, InputError)), None)
+        known = next((cause for cause in causes(error) if isinstance(cause, InputError | VolumeError)), None)
         code, reason = (known.code, known.reason) if known else (type(error).__name__, one_line(error))
         reason = printable(reason)
         seconds = round(time.perf_counter() - started, 3)

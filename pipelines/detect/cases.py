@@ -25,6 +25,7 @@ def gather_cases(
     allow_gaps: bool = False,
     modalities: Iterable[str] | None = None,
     sequences: Sequence[str] = (),
+    flat: bool | None = None,
     passed: PassedOver | None = None,
 ) -> tuple[list[Case], list[CaseRecord]]:
     """The cases at `paths`, each image once, and a record for what is skipped and for what could not be searched.
@@ -37,6 +38,7 @@ def gather_cases(
         allow_gaps: accept DICOM volumes in which whole slices are missing.
         modalities: of DICOM that are wanted; None: all that make volumes.
         sequences: of a visit, where a bundle looks at several; see `data_prep.cases.inputs.group_visits`.
+        flat: True: pictures, images of one slice, are wanted; False: volumes; None: see `data_prep.discover`.
         passed: gets what is passed over.
 
     Raises:
@@ -50,7 +52,7 @@ def gather_cases(
     for path in paths:
         try:
             cases += list_cases(
-                path, allow_gaps=allow_gaps, modalities=modalities, workers=default_workers(), passed=passed
+                path, allow_gaps=allow_gaps, modalities=modalities, flat=flat, workers=default_workers(), passed=passed
             )
         except InputError as error:
             errors.append(error)

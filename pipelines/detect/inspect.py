@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -89,7 +89,8 @@ def inspect(
     Args:
         paths: files, folders, zip archives.
         allow_gaps: accept volumes in which whole slices are missing.
-        modalities: that are wanted; None: MR, CT and PT.
+        modalities: that are wanted; None: MR, CT, PT and those of pictures. Single images of MR or CT are accepted
+            where there is nothing else.
         pixels: decode every accepted series, for what headers do not tell.
         workers: processes that read headers; None: one for each core, at most 8.
 
@@ -97,18 +98,24 @@ def inspect(
         CommandError: none of the paths exists.
     """
     from data_prep import discover, unique_names
+    from data_prep.dicom.picture import PICTURE_MODALITIES
+    from data_prep.find.discovery import MODALITIES
     from data_prep.find.passed import PassedOver
 
     started = time.perf_counter()
     if not any(Path(path).exists() for path in paths) and all(".zip" not in str(path).lower() for path in paths):
         msg = "; ".join(f"{path}: there is no such file or folder" for path in paths)
         raise CommandError(msg)
-    passed = PassedOver()
-    found = discover(
-        paths, allow_gaps=allow_gaps, modalities=modalities, workers=workers or default_workers(), passed=passed
-    )
     run = InspectRecord(paths=[printable(path) for path in paths], allow_gaps=allow_gaps, pixels_checked=pixels)
-    run.series = list(counting(_records(unique_names(found), pixels=pixels), "looking"))
+    wanted = list(modalities or (*MODALITIES, *PICTURE_MODALITIES))
+    for flat in (None, True):
+        passed, before = PassedOver(), run.series
+        options: dict[str, Any] = {"allow_gaps": allow_gaps, "modalities": wanted, "flat": flat, "passed": passed}
+        found = discover(paths, workers=workers or default_workers(), **options)
+        run.series = list(counting(_records(unique_names(found), pixels=pixels), "looking"))
+        if run.counts["ACCEPT"] or not any(series.code == "SINGLE_SLICE" for series in run.series):
+            break
+    run.series = run.series if run.counts["ACCEPT"] else before or run.series
     run.passed_over = [PassedRecord(**one._asdict() | {"first": printable(one.first)}) for one in passed]
     run.remark = printable(passed.sentence())
     run.seconds = round(time.perf_counter() - started, 3)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.bundles import find_bundle, load, modalities, sequences
+from pipelines.bundles import Wanted, find_bundle, load, wanted_by
 from pipelines.detect.cases import gather_cases, healthy_part, refusing
 from pipelines.machine.device import check_device
 from pipelines.machine.files import write_whole
@@ -72,7 +72,7 @@ def calibrate(
     check_device(device)
     check_ours(output.parent, [output.name])
     root = find_bundle(bundle)
-    cases, refused = _cases(source, section, modalities(root), sequences(root), allow_gaps=allow_gaps)
+    cases, refused = _cases(source, section, wanted_by(root), allow_gaps=allow_gaps)
     with waiting(f"loading {root.name}"):
         detector = load(root, device=device)
     record = CalibrateRecord(calibration=str(output), bundle=detector.bundle.model_dump(), refused=refused)
@@ -91,15 +91,13 @@ def calibrate(
     return record
 
 
-def _cases(
-    source: Path, section: str, wanted: list[str] | None, named: list[str], *, allow_gaps: bool
-) -> tuple[list[Case], list[CaseRecord]]:
+def _cases(source: Path, section: str, wanted: Wanted, *, allow_gaps: bool) -> tuple[list[Case], list[CaseRecord]]:
     from data_prep import list_cases
     from data_prep.cases.datalist import Datalist
 
     if (datalist := Datalist.at(source)) is not None:
-        return list_cases(datalist, section, allow_gaps=allow_gaps), []
-    cases, records = gather_cases([source], allow_gaps=allow_gaps, modalities=wanted, sequences=named)
+        return list_cases(datalist, section, allow_gaps=allow_gaps, flat=wanted["flat"] or None), []
+    cases, records = gather_cases([source], allow_gaps=allow_gaps, **wanted)
     return cases, [record for record in records if record.status == "failed"]
 
 
@@ -125,10 +123,15 @@ def _examine(detector: Detector, cases: list[Case], record: CalibrateRecord, *, 
 
 
 def _check_healthy(case: Case) -> None:
-    """Raise `InputError` for a case whose label says that it is not healthy, unless it names its healthy slices."""
-    if case.label is None or case.healthy_slices:
+    """Raise `InputError` for a case whose label, or datalist, says that it is not healthy, and no slices of it are."""
+    if case.healthy_slices:
         return
     from data_prep import InputError
+
+    if case.meta.get("healthy") is False:
+        raise InputError(case.image, "NOT_HEALTHY", f"{case.name} is said not to be healthy, and has no healthy_slices")
+    if case.label is None:
+        return
     from pipelines.report.truth import load_truth
 
     if load_truth(case.label, case.volume()).any():

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.bundles import check_precision, find_bundle
+from pipelines.bundles import check_precision, find_bundle, is_of_pictures
 from pipelines.cohort.labelled import check_labelled
 from pipelines.detect.case import safely, summarise
 from pipelines.detect.cases import skip_record
@@ -61,7 +61,7 @@ def evaluate(
         raise CommandError(msg)
     check_apart([datalist], output)
     check_precision(precision)
-    cases = check_labelled(datalist, section)
+    cases = check_labelled(datalist, section, flat=is_of_pictures(root) or None)
     run = RunRecord(command="evaluate", output=str(output))
     if not cases:
         return run

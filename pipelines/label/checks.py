@@ -9,10 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from data_prep.errors import CONTROLS
-from data_prep.formats.table import SINGLE_FILE
+from data_prep.formats.table import PICTURES, SINGLE_FILE
 from pipelines.problems import CommandError
 
-IMAGES = SINGLE_FILE  # a client sends and is given one file
+IMAGES = (*SINGLE_FILE, *PICTURES)  # a client sends and is given one file
 RESULTS = (".nii.gz", ".nii", ".nrrd")
 LABELS = (*IMAGES, ".bin")  # OHIF's scribbles
 SESSIONS = (*IMAGES, ".zip", ".dcm", "")  # DICOM files often have no extension

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from pipelines.bundles import load, modalities, sequences
+from pipelines.bundles import load, wanted_by
 from pipelines.detect.cases import gather_cases
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def only_case(study: Path, bundle: Path) -> Case:
     """
     from data_prep import InputError
 
-    cases, others = gather_cases([study], modalities=modalities(bundle), sequences=sequences(bundle))
+    cases, others = gather_cases([study], **wanted_by(bundle))
     if len(cases) == 1:
         return cases[0]
     if cases:

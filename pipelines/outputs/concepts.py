@@ -13,6 +13,7 @@ MAKER, SCHEME = "HealthyTwin", "99HLTWIN"  # a private coding scheme begins with
 IMAGING = CodedConcept(value="363679005", scheme="SCT", meaning="Imaging")
 LESION = CodedConcept(value="52988006", scheme="SCT", meaning="Lesion")
 VOLUME = CodedConcept(value="118565006", scheme="SCT", meaning="Volume")
+AREA = CodedConcept(value="42798000", scheme="SCT", meaning="Area")
 DIAMETER = CodedConcept(value="81827009", scheme="SCT", meaning="Diameter")
 MAXIMUM = CodedConcept(value="56851009", scheme="SCT", meaning="Maximum")
 CENTRE = CodedConcept(value="111010", scheme="DCM", meaning="Center")
@@ -23,6 +24,7 @@ RESULT = CodedConcept(value="RESULT", scheme=SCHEME, meaning="Result at the oper
 ABNORMAL = CodedConcept(value="ABNORMAL", scheme=SCHEME, meaning="Abnormal")
 NORMAL = CodedConcept(value="NOTABNORMAL", scheme=SCHEME, meaning="Not abnormal")
 MILLILITRE = CodedConcept(value="ml", scheme="UCUM", meaning="milliliter")
+SQUARE_MILLIMETRE = CodedConcept(value="mm2", scheme="UCUM", meaning="square millimeter")
 MILLIMETRE = CodedConcept(value="mm", scheme="UCUM", meaning="millimeter")
 NO_UNIT = CodedConcept(value="1", scheme="UCUM", meaning="no units")
 

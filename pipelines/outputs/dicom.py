@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data_prep.volume import NO_ORIENTATION
 from pipelines.outputs.concepts import COLOURS, MAKER, coded, derived_uid
 from pipelines.outputs.header import SourceHeader
 from pipelines.outputs.rules import OutputRules
@@ -138,6 +139,8 @@ class DicomWriter:
         )
         image.SeriesDescription = "HealthyTwin preview (research)"
         image.BurnedInAnnotation, image.Laterality = "NO", None  # Type 2C: which side, if any, is not known
+        if NO_ORIENTATION in self.stack.flags:
+            image.PatientOrientation = None
         return image
 
     def uid(self, what: str) -> UID:

@@ -23,6 +23,7 @@ UTF_8 = "ISO_IR 192"
 _CHARACTERS, _THICKNESS, _MARK = "SpecificCharacterSet", "SliceThickness", "PositionReferenceIndicator"
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 _IMAGE = "1.2.840.10008.5.1.4.1.1.4"  # MR Image Storage: what every slice is to highdicom, until `refer`
+_UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # of a picture that does not say how it lies
 _STRAIGHT = 1e-4  # direction cosines that are further from right angles are set right; scanners round to three digits
 
 
@@ -165,8 +166,9 @@ class SourceHeader:
         step = self.stack.affine[:3, 2]
         thickness = float(value(_THICKNESS) or 0)
         common.SliceThickness = _decimal(thickness if thickness > 0 else float(np.linalg.norm(step)))
-        common.PixelSpacing = [_decimal(length) for length in first.spacing]
-        common.ImageOrientationPatient = [_decimal(cosine) for cosine in _straight(first.orientation)]
+        across, down = (float(length) for length in np.linalg.norm(self.stack.affine[:3, :2], axis=0))
+        common.PixelSpacing = [_decimal(length) for length in first.spacing or (down, across)]
+        common.ImageOrientationPatient = [_decimal(cosine) for cosine in _straight(first.orientation or _UPRIGHT)]
 
     def _slice(self, instance: Instance, uid: str, kind: str) -> Dataset:
         from pydicom import Dataset
@@ -174,7 +176,7 @@ class SourceHeader:
         image = Dataset()
         image.update(self.common)
         image.SOPClassUID, image.SOPInstanceUID = kind, uid
-        image.ImagePositionPatient = [_decimal(coordinate) for coordinate in instance.position]
+        image.ImagePositionPatient = [_decimal(coordinate) for coordinate in instance.position or (0.0, 0.0, 0.0)]
         return image
 
 

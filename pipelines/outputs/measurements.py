@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from data_prep.volume import NO_ORIENTATION, NO_SIZE
 from pipelines.outputs.concepts import (
     ABNORMAL,
+    AREA,
     CENTRE,
     DIAMETER,
     IMAGING,
@@ -22,6 +24,7 @@ from pipelines.outputs.concepts import (
     PEAK,
     RESULT,
     SCORE,
+    SQUARE_MILLIMETRE,
     VOLUME,
     coded,
 )
@@ -118,7 +121,7 @@ def _whole(writer: Measured) -> Any:
         measurements=[
             _measured(SCORE, finding.score, NO_UNIT),
             _measured(P_VALUE, finding.p_value, NO_UNIT),
-            _measured(VOLUME, total, MILLILITRE),
+            *_size(writer, total),
         ],
         qualitative_evaluations=[result],
     )
@@ -128,17 +131,14 @@ def _lesion(writer: Measured, number: int, segmentation: Any | None) -> Any:
     """The measurements of a lesion: of its segment (TID 1411), or without one (TID 1501)."""
     import highdicom as hd
 
-    from anomaly.scoring.lesions import largest_diameter
-
     lesion = writer.exam.finding.lesions[number - 1]
-    diameter = lesion.diameter_mm or largest_diameter(writer.labels == number, writer.stack.affine)
     content: dict[str, Any] = {
         "tracking_identifier": hd.sr.TrackingIdentifier(uid=writer.lesion_uid(number), identifier=f"lesion {number}"),
         "algorithm_id": _algorithm(writer),
         "finding_type": coded(LESION),
         "measurements": [
-            _measured(VOLUME, lesion.volume_ml, MILLILITRE),
-            _measured(DIAMETER, diameter, MILLIMETRE, derivation=coded(MAXIMUM)),
+            *_size(writer, lesion.volume_ml),
+            *_diameter(writer, number),
             _measured(PEAK, lesion.peak_score, NO_UNIT),
         ],
     }
@@ -152,6 +152,8 @@ def _lesion(writer: Measured, number: int, segmentation: Any | None) -> Any:
         group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_segment=segment, **content)
     else:
         group = hd.sr.MeasurementsAndQualitativeEvaluations(**content)
+    if NO_ORIENTATION in writer.stack.flags:  # it lies nowhere in the patient
+        return group
     centre = hd.sr.Scoord3DContentItem(
         name=coded(CENTRE),
         graphic_type=hd.sr.GraphicTypeValues3D.POINT,
@@ -161,6 +163,24 @@ def _lesion(writer: Measured, number: int, segmentation: Any | None) -> Any:
     )
     group[0].ContentSequence.append(centre)
     return group
+
+
+def _size(writer: Measured, volume_ml: float) -> list[Any]:
+    """A volume; of a picture the area, where its pixel size is known."""
+    if writer.stack.shape[2] > 1:
+        return [_measured(VOLUME, volume_ml, MILLILITRE)]
+    return [] if NO_SIZE in writer.stack.flags else [_measured(AREA, 1000 * volume_ml, SQUARE_MILLIMETRE)]
+
+
+def _diameter(writer: Measured, number: int) -> list[Any]:
+    """The largest one of a lesion; nothing in a picture whose pixel size is not known."""
+    from anomaly.scoring.lesions import largest_diameter
+
+    if NO_SIZE in writer.stack.flags:
+        return []
+    known, flat = writer.exam.finding.lesions[number - 1].diameter_mm, writer.stack.shape[2] == 1
+    diameter = known or largest_diameter(writer.labels == number, writer.stack.affine, flat=flat)
+    return [_measured(DIAMETER, diameter, MILLIMETRE, derivation=coded(MAXIMUM))]
 
 
 def _measured(what: CodedConcept, value: float, unit: CodedConcept, **more: Any) -> Any:

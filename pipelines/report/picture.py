@@ -38,7 +38,7 @@ def draw(volume: Volume, exam: Examination, *, truth: Array | None = None, most:
         truth: the true mask, outlined as well where there is one.
         most: how many slices at most.
     """
-    view = View.of(volume.array.shape, volume.affine)
+    view = View.of(volume.array.shape, volume.affine, volume.flags)
     image, mask, score = (view.show(array) for array in (volume.array, exam.mask, exam.score))
     true = None if truth is None else view.show(truth)
     chosen = most_abnormal(mask if true is None else np.maximum(mask, true), score, thickness=view.thickness, most=most)
@@ -138,7 +138,7 @@ def _names(axes: list[Axes], view: View, chosen: list[int], zoom: float, *, has_
                 _write(axis, (place + x) / len(chosen), 0.5, name, _INK, size, ha=side, **middle)
     top = axes[0]
     for place, index in enumerate(chosen):
-        name = f"{view.plane} {view.number(index)} of {view.count}"
+        name = f"{view.plane} {view.number(index)} of {view.count}" if view.count > 1 else view.plane
         x = (place + 0.5) / len(chosen)
         top.text(x, 1.012, name, transform=top.transAxes, color=_INK, size=size, ha="center", va="bottom")
 

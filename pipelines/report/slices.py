@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from nibabel.orientations import apply_orientation, io_orientation
 
-from anomaly.scoring.lesions import slice_axis
+from anomaly.scoring.assess import NO_ORIENTATION
+from anomaly.scoring.lesions import is_flat, slice_axis
 
 Array = np.ndarray
 _PLANES = ("sagittal", "coronal", "axial")
@@ -28,6 +30,7 @@ class View:
         aspect: height over width of a pixel.
         thickness: distance of neighbouring slices in mm.
         count: how many slices there are.
+        sided: is it known which side is left? Of pictures it is not.
     """
 
     orientation: Array
@@ -35,14 +38,21 @@ class View:
     aspect: float
     thickness: float
     count: int
+    sided: bool = True
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], affine: Array) -> View:
-        """The view of a grid: `shape` `(i, j, k)` and its `affine`, voxel to RAS+ mm."""
+    def of(cls, shape: tuple[int, ...], affine: Array, flags: Sequence[str] = ()) -> View:
+        """The view of a grid.
+
+        Args:
+            shape: `(i, j, k)`.
+            affine: voxel to RAS+ mm.
+            flags: of the volume.
+        """
         orientation = io_orientation(affine)
         source_of = np.argsort(orientation[:, 0])
         spacing = np.linalg.norm(affine[:3, :3], axis=0)[source_of]
-        axis = int(orientation[slice_axis(affine), 0])
+        axis = int(orientation[2 if is_flat(shape) else slice_axis(affine), 0])
         columns, rows = (other for other in range(3) if other != axis)
         return cls(
             orientation=orientation,
@@ -50,17 +60,18 @@ class View:
             aspect=float(spacing[rows] / spacing[columns]),
             thickness=float(spacing[axis]),
             count=shape[source_of[axis]],
+            sided=NO_ORIENTATION not in flags,
         )
 
     @property
     def plane(self) -> str:
         """Name of the plane."""
-        return _PLANES[self.axis]
+        return _PLANES[self.axis] if self.sided else "picture"
 
     @property
     def edges(self) -> tuple[str, str]:
         """What is on the left and on the right of a picture."""
-        return _EDGES[self.plane]
+        return _EDGES[self.plane] if self.sided else ("", "")
 
     def show(self, array: Array) -> Array:
         """A volume `(i, j, k)` as `(rows, columns, slices)`, slices from left, posterior or inferior."""

@@ -25,11 +25,15 @@ def load_truth(path: str | Path, volume: Volume) -> Array:
     import nibabel as nib
     from nibabel.processing import resample_from_to
 
-    label = nib.load(path)
-    grid = (volume.array.shape, volume.affine)
-    if label.shape != volume.array.shape or not np.allclose(label.affine, volume.affine, atol=1e-3):
-        label = resample_from_to(label, grid, order=0)
-    return np.asarray(label.dataobj) > 0
+    from data_prep import read_volume
+    from data_prep.volume import is_flat
+
+    label = read_volume(path, allow_constant=True)
+    shape = volume.array.shape
+    if label.shape == shape and (is_flat(shape) or np.allclose(label.affine, volume.affine, atol=1e-3)):
+        return label.array > 0  # a picture's mask has its pixels, whatever either file says of their size
+    moved = resample_from_to(nib.Nifti1Image(label.array, label.affine), (shape, volume.affine), order=0)
+    return np.asarray(moved.dataobj) > 0
 
 
 def compare(mask: Array, truth: Array, affine: Array, *, min_ml: float = 2.0) -> TruthRecord:
@@ -39,12 +43,15 @@ def compare(mask: Array, truth: Array, affine: Array, *, min_ml: float = 2.0) ->
         mask: `(i, j, k)`, above 0 where abnormal.
         truth: same shape, bool.
         affine: 4 x 4, voxel to mm.
-        min_ml: true lesions (26-connected parts) below this volume are not listed.
+        min_ml: true lesions (26-connected parts) below this volume are not listed; of a picture all are.
     """
     from scipy import ndimage
 
+    from anomaly.scoring.lesions import is_flat, voxel_volume
+
     found = mask > 0
-    voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+    voxel_ml = voxel_volume(affine, truth.shape)
+    min_ml = 0.0 if is_flat(truth.shape) else min_ml
     true_parts, count = ndimage.label(truth, structure=_NEIGHBOURS)
     mask_parts, _ = ndimage.label(found, structure=_NEIGHBOURS)
     lesions = [true_parts == index for index in range(1, count + 1)]

@@ -89,11 +89,12 @@ class Plan:
     """
 
     def __init__(self, source: Path, *, model: Model, site: Site, hashes: FileHashes, root: Root | None = None) -> None:
-        from pipelines.bundles import modalities, sequences
+        from pipelines.bundles import is_of_pictures, modalities, sequences
 
         self.source, self.model, self.site, self.hashes = source, model, site, hashes
         self.modalities = site.series.modalities or modalities(model.root)
         self.sequences = sequences(model.root)
+        self.flat = is_of_pictures(model.root)
         self.root, self.unread = root, 0
         self.total: int | None = None  # cases, once all headers are read
         self.skipped: Counter[str] = Counter()
@@ -141,6 +142,7 @@ class Plan:
             allow_gaps=rules.allow_gaps,
             modalities=self.modalities,
             sequences=self.sequences,
+            flat=self.flat,
             passed=passed,
         )
         self.passed_over = passed.sentence(named=False)
@@ -148,7 +150,7 @@ class Plan:
             if record.status == "failed":  # the source itself; no case is withdrawn for it
                 raise CommandError(f"{record.source}: {record.reason}")
         self.skipped.update(record.code or "" for record in records)
-        enough = [case for case in cases if not _is_thin(case, rules.min_slices)]
+        enough = [case for case in cases if self.flat or not _is_thin(case, rules.min_slices)]
         self.total = len(enough)
         self.skipped.update({"TOO_FEW_SLICES": len(cases) - len(enough)} if len(cases) > len(enough) else {})
         for case in enough:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.bundles import check_precision, check_trusted, find_bundle, modalities
+from pipelines.bundles import check_precision, check_trusted, find_bundle, is_of_pictures, modalities
 from pipelines.machine.files import writable_folder
 from pipelines.outputs.ours import check_apart, check_ours
 from pipelines.pacs.fetch import SPOOL, fetch, is_web
@@ -192,10 +192,13 @@ def _check_place(source: Path, archive: Path) -> None:
 
 def _fetch(record: ReprocessRecord, url: str, archive: Path, model: Model, site: Site) -> None:
     """Fetch what a DICOMweb service has for the model, and fill the record in with what did not come."""
+    from data_prep.dicom.picture import PICTURE_MODALITIES
+    from data_prep.find.discovery import MODALITIES
     from pipelines.pacs.retrieve import Limits
     from pipelines.pacs.web import Bounds
 
-    wanted = site.series.modalities or modalities(model.root) or ["MR", "CT", "PT"]
+    known = MODALITIES if not is_of_pictures(model.root) else (*PICTURE_MODALITIES, *MODALITIES)
+    wanted = site.series.modalities or modalities(model.root) or known
     rules = site.fetch
     answer = Bounds(
         most_bytes=int(rules.series_gb * 1e9),

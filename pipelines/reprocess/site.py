@@ -14,7 +14,7 @@ from pipelines.pacs.targets import StoreNode
 from pipelines.pacs.tls import Tls
 from pipelines.problems import CommandError
 
-Modality = Literal["MR", "CT", "PT"]
+Modality = Literal["MR", "CT", "PT", "CR", "DX", "MG", "IO", "PX", "US", "OP", "OPT", "XC"]
 
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.machine.files import write_whole
+from pipelines.train import pictures
 from pipelines.train.choices import Choices
+from pipelines.train.pictures import MOST_OF_PICTURE
 
 if TYPE_CHECKING:
     from data_prep import Fingerprint
@@ -41,12 +43,14 @@ class Plan:
         train: keys of `train.yaml` and their values; `a::b` reaches inside.
         shared: the same for all three configs.
         slabs: of the random transforms of training, by target, the arguments that differ.
+        of: the same for one config alone, by its name.
     """
 
     prepare: list[dict[str, Any]]
     train: Mapping[str, Any] = field(default_factory=dict)
     shared: Mapping[str, Any] = field(default_factory=dict)
     slabs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def windows(self) -> list[list[float]]:
@@ -78,9 +82,11 @@ def plan_for(
         choices: what is wanted otherwise.
     """
     choices = choices or Choices()
-    pixdim = [round(step, 3) for step in fingerprint.pixdim]
-    slab = [_window(size, most) for size, most in zip(fingerprint.shape, _SLAB[fingerprint.thick], strict=True)]
-    slab[2] = min(_SLAB[fingerprint.thick][2], max(1, fingerprint.shape[2]))
+    pixdim = [round(step, 3) if step >= 0.1 else float(f"{step:.4g}") for step in fingerprint.pixdim]
+    flat = fingerprint.flat
+    most = (MOST_OF_PICTURE, MOST_OF_PICTURE, 1) if flat else _SLAB[fingerprint.thick]
+    slab = [_window(size, limit) for size, limit in zip(fingerprint.shape, most, strict=True)]
+    slab[2] = min(most[2], max(1, fingerprint.shape[2]))
     ratio = pixdim[0] / pixdim[2]
     radius = choices.radius and [round(max(1.0, length / pixdim[0]), 2) for length in choices.radius]
     windows = choices.windows or ([window] if window else [])
@@ -91,11 +97,13 @@ def plan_for(
         "slab": slab,
         "families": _FAMILIES,
         "held_out_families": _HELD_OUT,
-        "radius": radius or [3.0, round(min(24.0, 0.2 * max(fingerprint.shape[:2])), 1)],
+        "radius": [3.0, round(min(24.0, 0.2 * max(fingerprint.shape[:2])), 1)],
         "slice_ratio": [round(0.7 * ratio, 2), round(max(1.2, 2 * ratio), 2)],
         "region": [region],
         **{f"validate::planting::0::{key}": value for key, value in planting.items() if key != "drop"},
         **({} if channels == 1 else {"discriminator_def::inputs": channels}),
+        **(pictures.training(fingerprint) if flat else {}),
+        **({"radius": radius} if radius else {}),
         **({} if choices.min_lesion is None else {"calibration::handlers::1::min_lesion_ml": choices.min_lesion}),
     }
     return Plan(
@@ -104,10 +112,12 @@ def plan_for(
         shared={
             "network_def::slice_stride": 1 if fingerprint.thick else 2,
             "zooms": [],
+            **(pictures.SHARED if flat else {}),
             **({} if channels == 1 else {"network_def::channels": channels}),
             **({"sequences": list(sequences)} if len(sequences) > 1 else {}),
         },
         slabs={**slabs, "PlantAnomalyd": planting} if planting else slabs,
+        of=pictures.OF if flat else {},
     )
 
 
@@ -136,7 +146,7 @@ def _grid(fingerprint: Fingerprint, pixdim: list[float]) -> list[dict[str, Any]]
         "axcodes": fingerprint.axcodes,
         "labels": [["L", "R"], ["P", "A"], ["I", "S"]],
     }
-    return [orientation, spacing]
+    return [orientation, pictures.size_step(fingerprint) if fingerprint.flat else spacing]
 
 
 def _intensities(
@@ -173,6 +183,7 @@ def write_bundle(root: Path, template: Path, plan: Plan, *, metadata: Mapping[st
             changes["dataset::data"] = _FOUND[config]
         if config == "train":
             changes |= {**plan.train, **_of_slabs(text, plan.slabs)}
+        changes |= plan.of.get(config, {})
         write_whole(root / "configs" / f"{config}.yaml", _changed(text, changes))
     for file in ("configs/logging.conf", "LICENSE"):
         write_whole(root / file, (template / file).read_bytes())

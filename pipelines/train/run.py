@@ -192,15 +192,16 @@ def _write_configs(output: Path, template: Path, data: TrainingData, choices: Ch
             theirs, ours = (len(one) or 1 for one in (config.get("sequences", ()), data.sequences))
             msg = f"{template.name} looks at {theirs} sequences, the scans have {ours}"
             raise CommandError(msg)
-        plan = replace(plan, prepare=config["prepare"], train={}, shared={}, slabs={})
+        plan = replace(plan, prepare=config["prepare"], train={}, shared={}, slabs={}, of={})
     else:
-        windows = plan.windows
+        windows, flat = plan.windows, data.fingerprint.flat
         modality = "CT" if windows else data.modality
-        kind = modality or "scan"
+        kind = modality or ("picture" if flat else "scan")
         images = known["network_data_format"]
         for side in ("inputs", "outputs"):
             for entry in images[side].values():
-                entry["spatial_shape"] = ["32*n", "32*n", "n" if data.fingerprint.thick else "32*n"]
+                last = 1 if flat else "n" if data.fingerprint.thick else "32*n"
+                entry["spatial_shape"] = ["32*n", "32*n", last]
         images["inputs"]["image"] |= _channels(modality, plan, data)
         metadata |= {
             "task": f"Unsupervised anomaly detection and segmentation in {kind} images",
@@ -213,9 +214,13 @@ def _write_configs(output: Path, template: Path, data: TrainingData, choices: Ch
 def _channels(modality: str, plan: Plan, data: TrainingData) -> dict[str, Any]:
     """What `metadata.json` says of the network's channels."""
     seen = [f" {low:g} to {high:g} HU" for low, high in plan.windows] if len(plan.windows) > 1 else [""]
-    names = [f"{name}{window}" for name in data.sequences or [modality or "scan"] for window in seen]
+    names = [
+        f"{name}{window}"
+        for name in data.sequences or [modality or ("picture" if data.fingerprint.flat else "scan")]
+        for window in seen
+    ]
     return {
-        "modality": modality or "MR",
+        "modality": modality or ("n/a" if data.fingerprint.flat else "MR"),
         "num_channels": len(names),
         "channel_def": {str(number): name for number, name in enumerate(names)},
     }

@@ -129,11 +129,12 @@ def _results(store: Store, rows: Sequence[Row], *, volumes: bool) -> list[Result
 
 def _result(row: Row, finding: bytes, content: Callable[[str], bytes | None], *, volumes: bool) -> Result:
     from anomaly import Finding
-    from pipelines.record import CaseRecord
+    from pipelines.record import CaseRecord, unit_of
     from pipelines.report.result import Result
     from pipelines.report.volumes import Volumes
 
     image, score = (content("view"), content("view_score")) if volumes else (None, None)
+    said = Finding.model_validate_json(finding)
     return Result(
         record=CaseRecord(
             case=row["name"],
@@ -143,8 +144,9 @@ def _result(row: Row, finding: bytes, content: Callable[[str], bytes | None], *,
             sequence=row["sequence"] or "",
             voxel_mm=row["voxel_mm"] or "",
             slices=row["slices"] or 0,
+            unit=unit_of(row["slices"] or 0, said.flags),
         ),
-        finding=Finding.model_validate_json(finding),
+        finding=said,
         picture=content("picture"),
         volumes=Volumes(image=image, score=score, twin=content("view_twin")) if image and score else None,
     )

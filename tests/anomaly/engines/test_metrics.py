@@ -74,3 +74,40 @@ def test_what_lies_outside_the_box_does_not_count(bundle):
     assert "image_auroc_in_box" not in without
     assert without["image_auroc"] is None
     assert without["intervals"]["image_auroc"] is None
+
+
+def with_truths(bundle, truths):
+    """Metrics of cases of one slice; a truth is a score and a mask, True (healthy) or False (abnormal, no mask)."""
+    metrics = CohortMetrics(bundle, bundle / "out")
+    engine = SimpleNamespace(state=SimpleNamespace(metrics={}), failures=[])
+    metrics._start(engine)
+    for number, (score, truth) in enumerate(truths):
+        item = {"case": f"case-{number}", "patient": str(number)}
+        item |= {"healthy": truth} if isinstance(truth, bool) else {"label": MetaTensor(truth)}
+        pred = np.full((1, 12, 12, 1), 0.2, np.float32)
+        pred[:, 2:8, 2:8] = score
+        engine.state.batch, engine.state.output = [item], [{"pred": MetaTensor(pred), "score": score}]
+        metrics._collect(engine)
+    metrics._finish(engine)
+    return json.loads((bundle / "out" / "metrics.json").read_text())
+
+
+def test_abnormal_cases_without_masks_count_among_cases_and_not_among_voxels(bundle):
+    healthy = [(0.3, True), (0.4, True), (0.5, True)]
+    report = with_truths(bundle, [*healthy, (0.95, False), (0.45, False)])
+    assert report["image_auroc"] == pytest.approx(5 / 6)
+    assert report["sensitivity"] == 0.5
+    assert report["intervals"]["image_auroc"] is not None
+    for name in ("voxel_ap", "best_dice", "dice_at_threshold", "mean_dice_at_threshold", "slice_auroc", "aupro"):
+        assert report[name] is None, name
+    assert [case.get("healthy") for case in report["per_case"]] == [True, True, True, False, False]
+
+
+def test_masks_of_some_are_measured_as_if_the_others_were_not_there(bundle):
+    mask = np.zeros((1, 12, 12, 1), np.float32)
+    mask[:, 2:8, 2:8] = 1
+    some = [(0.3, True), (0.9, mask), (0.6, mask)]
+    alone, more = with_truths(bundle, some), with_truths(bundle, [*some, (0.25, False)])
+    for name in ("voxel_ap", "best_dice", "dice_at_threshold", "mean_dice_at_threshold", "slice_auroc", "aupro"):
+        assert more[name] == alone[name], name
+    assert (alone["image_auroc"], more["image_auroc"]) == (1.0, pytest.approx(2 / 3))

@@ -128,11 +128,24 @@ def test_an_unexpected_error_stays_with_its_case(
     assert "Traceback" not in done.stderr
 
 
-def test_a_named_file_that_is_no_image_fails(healthytwin: Run, fake_bundle: Path, tmp_path: Path) -> None:
+def test_a_named_file_that_is_not_an_image_is_refused_before_the_bundle_is_loaded(
+    healthytwin: Run, fake_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "notes.txt").write_text("hello")
+    monkeypatch.setattr("pipelines.detect.run.load", lambda *_, **__: pytest.fail("the bundle was loaded"))
     done = healthytwin("detect", tmp_path / "notes.txt", "-o", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "error: notes.txt is not an image [NOT_AN_IMAGE]" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_named_file_that_is_not_an_image_is_listed_beside_a_good_one(
+    healthytwin: Run, fake_bundle: Path, scans: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    done = healthytwin("detect", tmp_path / "notes.txt", scans, "-o", tmp_path / "out", "--json")
     assert done.exit_code == 3
-    assert "NOT_AN_IMAGE" in " ".join(done.stdout.split())
+    assert [case["code"] for case in json.loads(done.stdout)["cases"]] == ["NOT_AN_IMAGE", None, None]
 
 
 def test_a_missing_path_beside_a_good_one_is_listed(

@@ -32,7 +32,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     rows = list(csv.reader(text.splitlines(), delimiter=delimiter))
     rows = [[value.strip() for value in row] for row in rows if any(value.strip() for value in row)]
     if not rows or len(set(rows[0])) < len(rows[0]):
-        reason = "no table: " + ("it is empty" if not rows else f"a column is named twice in {', '.join(rows[0])}")
+        reason = "no table: " + ("it is empty" if not rows else f"two columns have the same name: {', '.join(rows[0])}")
         raise InputError(path, "BAD_DATALIST", reason)
     names = [name.casefold() for name in rows[0]]
     if wrong := next((number for number, row in enumerate(rows[1:], start=2) if len(row) > len(names)), None):

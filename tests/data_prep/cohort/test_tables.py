@@ -147,7 +147,7 @@ def test_columns_of_sequences_make_visits(tmp_path):
     [
         ("", "empty"),
         ("path,group\na.nii,HC\n", "needs the column image; its columns are path, group"),
-        ("image,image\na,b\n", "named twice"),
+        ("image,image\na,b\n", "two columns have the same name"),
         ("image,section\na.nii,holdout\n", "section 'holdout'"),
         ("image,group\n,HC\n", "row 2 names no image"),
         ("image\na.nii,b\n", "row 2 has 2 values for 1 columns"),

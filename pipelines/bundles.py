@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from anomaly import Detector
 
 DEFAULT_BUNDLE = "brain_flair_healthy_twin"
+START_BUNDLE = "brain_mr_healthy_twin"
 VARIABLE = "HEALTHYTWIN_BUNDLE"
+_WEIGHTS = "models/model.pt"
 _SHIPPED = Path(__file__).resolve().parent.parent / "bundles"
 
 
@@ -40,6 +42,16 @@ def find_bundle(option: Path | None = None) -> Path:
         msg = f"{folder}: not a bundle ({told_by}): {what}; use a bundle's folder or one of these names: {names}"
         raise CommandError(msg)
     return folder.resolve()
+
+
+def is_named() -> bool:
+    """Does the environment name the bundle?"""
+    return bool(os.environ.get(VARIABLE))
+
+
+def by_name(name: str) -> Path | None:
+    """The folder of the installed bundle of a name, with its weights; None: it is not installed."""
+    return next((path for path in installed_bundles() if path.name == name and (path / _WEIGHTS).is_file()), None)
 
 
 def _by_name(option: Path) -> Path:
@@ -77,8 +89,13 @@ def check_trusted(root: Path, trusted: Sequence[str]) -> None:
 
 
 def shipped_bundle() -> Path:
-    """The folder of the bundle that a new one begins with: the default one, whatever the environment says."""
+    """The folder of the default bundle, whatever the environment says."""
     return _SHIPPED / DEFAULT_BUNDLE
+
+
+def start_bundle() -> Path:
+    """The folder of the bundle that a training begins with: the one whose weights anybody may use, and sell."""
+    return by_name(START_BUNDLE) or shipped_bundle()
 
 
 def installed_bundles() -> list[Path]:

@@ -63,6 +63,8 @@ class CaseRecord(_Record):
     sequence: str = Field(default="", description="known words of the series' description, such as FLAIR")
     voxel_mm: str = Field(default="", description="size of a voxel, such as 0.9 x 0.9 x 5 mm")
     slices: int = 0
+    bundle: str = Field(default="", description="name and version of the bundle that examined it")
+    chosen_because: str = Field(default="", description="why this bundle, where none was named")
     seconds: float = 0.0
     truth: TruthRecord | None = None
 

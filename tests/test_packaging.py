@@ -1,4 +1,4 @@
-"""What a user gets who installs the wheel: the bundles' configs, the weights of one, types; and nothing else."""
+"""What a user gets who installs the wheel: the bundles' configs, the weights of two, types; and nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPI_LIMIT = 100 * 10**6  # bytes, of one file
-DEFAULT = "bundles/brain_flair_healthy_twin"
+DEFAULT, START = "bundles/brain_flair_healthy_twin", "bundles/brain_mr_healthy_twin"
 BUILD = "from setuptools import build_meta; build_meta.build_wheel({out!r}); build_meta.build_sdist({out!r})"
 
 
@@ -41,7 +41,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_wheel_has_every_bundle_and_the_weights_of_one(built: Path) -> None:
+def test_wheel_has_every_bundle_and_the_weights_of_those_for_brains(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     assert wheel.stat().st_size < PYPI_LIMIT
     with zipfile.ZipFile(wheel) as archive:
@@ -51,9 +51,10 @@ def test_wheel_has_every_bundle_and_the_weights_of_one(built: Path) -> None:
             configs = [f"{place}/configs/{path.name}" for path in (bundle / "configs").iterdir()]
             assert [name for name in (*configs, f"{place}/LICENSE") if name not in names] == []
         weights = [name for name in names if name.endswith(".pt")]
-        assert weights == [f"{DEFAULT}/models/model.pt"]
-        calibration = json.loads(archive.read(f"{DEFAULT}/models/calibration.json"))
-        assert hashlib.sha256(archive.read(weights[0])).hexdigest() == calibration["weights_sha256"]
+        assert weights == [f"{place}/models/model.pt" for place in (DEFAULT, START)]
+        for place, file in zip((DEFAULT, START), weights, strict=True):
+            calibration = json.loads(archive.read(f"{place}/models/calibration.json"))
+            assert hashlib.sha256(archive.read(file)).hexdigest() == calibration["weights_sha256"]
 
 
 def test_wheel_has_types_and_templates_and_no_stray_file(built: Path) -> None:

@@ -24,11 +24,11 @@ class CalibrationHandler:
         weights: the weights file that the evaluator runs with; its SHA-256 is written too.
         path: the file to write.
         top_fraction: see `anomaly.scoring.image_score`.
-        **options: `voxel_false_positive_rate`, `alpha`, `min_lesion_ml` of `anomaly.scoring.calibrate`.
+        **options: `voxel_false_positive_rate`, `voxel_rule`, `alpha`, `min_lesion_ml` of `anomaly.scoring.calibrate`.
     """
 
     def __init__(
-        self, weights: str | Path, path: str | Path, *, top_fraction: float = TOP_FRACTION, **options: float
+        self, weights: str | Path, path: str | Path, *, top_fraction: float = TOP_FRACTION, **options: Any
     ) -> None:
         self.weights, self.path = Path(weights), Path(path)
         self.top_fraction, self.options = top_fraction, options

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from statistics import median
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from anomaly.metrics.histogram import ScoreHistogram
 
 
+RATE = 0.001  # of the voxels
+VoxelRule = Literal["pooled", "median"]
 _Sorted = TypeVar("_Sorted", list[float], dict[str, list[float]])
 
 
@@ -32,6 +35,10 @@ class Calibration(BaseModel):
     weights_sha256: str
     voxel_threshold: float = Field(ge=0, le=1)
     voxel_false_positive_rate: float = Field(gt=0, lt=1, description="part of healthy body voxels at the threshold")
+    voxel_rule: VoxelRule = Field(
+        default="pooled",
+        description="whose healthy voxels are counted: those of all cases together, or those of the median case",
+    )
     image_scores: list[Annotated[float, Field(ge=0, le=1)]] = Field(
         min_length=1, description="of the healthy cases, ascending"
     )
@@ -112,7 +119,9 @@ def calibrate(
     *,
     cases: Sequence[str],
     weights_sha256: str,
-    voxel_false_positive_rate: float = 0.001,
+    voxel_false_positive_rate: float = RATE,
+    voxel_rule: VoxelRule = "pooled",
+    thresholds: Sequence[float] = (),
     alpha: float = 0.1,
     min_lesion_ml: float = 0.3,
     appearance: Mapping[str, list[float]] | None = None,
@@ -126,20 +135,25 @@ def calibrate(
         weights_sha256: of the weights that gave the scores.
         voxel_false_positive_rate: part of the healthy body voxels that may reach the voxel threshold; one in a
             thousand is one or two millilitres of a head.
+        voxel_rule: "pooled": of the voxels of all cases together; "median": the median of `thresholds`, which a few
+            cases with strong artefacts do not move.
+        thresholds: for the rule "median" the score that this part of each case's own voxels reaches.
         alpha: rate of false alarms on healthy scans to keep to.
         min_lesion_ml: connected parts below this volume are dropped from masks.
         appearance: of the cases, kept so that scans of another kind can be told later.
 
     Raises:
-        ValueError: there are no cases.
+        ValueError: there are no cases, or the rule is "median" and there is not one threshold a case.
     """
-    if not scores:
-        msg = "calibration needs at least one healthy case, got none"
+    if not scores or (voxel_rule == "median" and len(thresholds) != len(scores)):
+        msg = f"calibration needs at least one healthy case and all it asks of each, got {len(scores)}"
         raise ValueError(msg)
+    pooled = voxel_rule == "pooled"
     return Calibration(
         weights_sha256=weights_sha256,
-        voxel_threshold=histogram.quantile(1 - voxel_false_positive_rate),
+        voxel_threshold=histogram.quantile(1 - voxel_false_positive_rate) if pooled else median(thresholds),
         voxel_false_positive_rate=voxel_false_positive_rate,
+        voxel_rule=voxel_rule,
         image_scores=sorted(scores),
         alpha=alpha,
         min_lesion_ml=min_lesion_ml,

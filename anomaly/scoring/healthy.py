@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anomaly.metrics.histogram import ScoreHistogram
-from anomaly.scoring.calibration import Calibration, calibrate
+from anomaly.scoring.calibration import RATE, Calibration, calibrate
 from anomaly.scoring.score import TOP_FRACTION, image_score
 
 Array = np.ndarray
@@ -55,6 +55,9 @@ class HealthyScores:
         scores = [
             image_score(values, np.ones(values.shape, bool), fraction=self.top_fraction) for values in pooled.values()
         ]
+        if options.get("voxel_rule") == "median":
+            part = 1 - options.get("voxel_false_positive_rate", RATE)
+            options["thresholds"] = [float(np.quantile(values, part)) for values in pooled.values()]
         return calibrate(self.histogram, scores, cases=list(pooled), appearance=self._appearance(), **options)
 
     def _appearance(self) -> dict[str, list[float]]:

@@ -82,6 +82,7 @@ def show_run(run: RunRecord) -> None:
     if run.metrics is not None:
         typer.echo()
         tables.print_measures(measures.measures(run.metrics))
+    tables.print_bundles(run)
     counts = Counter(case.status for case in run.cases)
     numbers = f"{counts['done']} done, {counts['failed']} failed, {counts['skipped']} skipped"
     typer.echo(f"\n{numbers}, in {run.seconds:.0f} s: {run.output}")

@@ -67,6 +67,17 @@ def print_passed(remark: str) -> None:
         typer.echo(f"{remark}; `healthytwin inspect` names them", err=True)
 
 
+def print_bundles(run: RunRecord) -> None:
+    """Which bundle examined which cases and why, where it was chosen for each, on standard error."""
+    chosen: dict[tuple[str, str], list[str]] = {}
+    for case in run.cases:
+        if case.chosen_because:
+            chosen.setdefault((case.bundle, case.chosen_because), []).append(case.case)
+    for (bundle, why), names in chosen.items():
+        which = names[0] if len(names) == 1 else f"{len(names)} cases"
+        typer.echo(f"{which}: examined with {bundle}: {why}", err=True)
+
+
 def print_refused(record: LearningRecord) -> None:
     """The scans that were left out, each with its reason, on standard error."""
     for scan in record.refused:

@@ -96,7 +96,7 @@ def train(
         return "No epoch was complete yet; the same command starts again."
 
     with guarded(as_json=as_json, debug=debug, when_stopped=when_stopped):
-        from pipelines.bundles import check_precision, shipped_bundle
+        from pipelines.bundles import check_precision, start_bundle
         from pipelines.cohort.windows import window_of
         from pipelines.problems import CommandError
         from pipelines.train.choices import Choices, sizes_of
@@ -126,7 +126,7 @@ def train(
             datalist,
             output,
             like=like,
-            start_from=start_from or (None if from_scratch or encoder_weights else shipped_bundle()),
+            start_from=start_from or (None if from_scratch or encoder_weights else start_bundle()),
             encoder_weights=encoder_weights,
             settings={key: value for key, value in settings.items() if value is not None},
             choices=choices,

@@ -19,14 +19,15 @@ from pipelines.report.result import Result, spare_volumes
 if TYPE_CHECKING:
     import numpy as np
 
-    from anomaly import Detector, Examination
+    from anomaly import Examination
     from data_prep import Case, Volume
+    from pipelines.detect.choice import Detectors
 
 _Made = TypeVar("_Made")
 
 
 def examine_all(
-    detector: Detector,
+    detectors: Detectors,
     cases: Iterable[Case],
     out_dir: Path,
     *,
@@ -40,7 +41,7 @@ def examine_all(
     """Examine every case and write its mask, score map and finding to `out_dir`.
 
     Args:
-        detector: of a bundle.
+        detectors: of the bundle, or of those that are chosen from.
         cases: what to examine.
         out_dir: a folder that is there.
         pictures: draw the most abnormal slices.
@@ -53,10 +54,13 @@ def examine_all(
 
     def work(case: Case) -> Result:
         volume = case.volume(allow_gaps=allow_gaps)
+        detector, why = detectors.of(case, volume)
         exam = detector.examine(volume, case=case.name)
         stack = case.series.stack if case.series is not None else None
         outputs, exam = write_case(Examined(volume=volume, exam=exam, stack=stack, key=_key(exam)), out_dir, extras)
-        return summarise(case, volume, exam, outputs=outputs, pictures=pictures, volumes=volumes, truths=truths)
+        result = summarise(case, volume, exam, outputs=outputs, pictures=pictures, volumes=volumes, truths=truths)
+        result.record.chosen_because = why
+        return result
 
     results: list[Result] = []
     for case in cases:
@@ -114,6 +118,7 @@ def summarise(
         sequence=origin.sequence,
         voxel_mm=origin.size or Origin(voxel_mm=tuple(round(length, 3) for length in volume.spacing)).size,
         slices=origin.slices or volume.array.shape[2],
+        bundle=f"{finding.bundle.name} {finding.bundle.version}",
         truth=None if truth is None else compare(exam.mask, truth, volume.affine),
     )
     return Result(record=record, finding=finding, picture=picture, volumes=shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from anomaly.bundle import load_calibration
 from pipelines.bundles import find_bundle, load, wanted_by
 from pipelines.detect.case import examine_all
 from pipelines.detect.cases import check_types, gather_cases
+from pipelines.detect.choice import Detectors, chosen_for_each
 from pipelines.machine.device import check_device
 from pipelines.machine.files import writable_folder, write_whole
 from pipelines.outputs.ours import check_apart, check_ours, digests
@@ -76,7 +78,7 @@ def detect(
         results += run_cases(
             run,
             cases,
-            root,
+            None if chosen_for_each(bundle) and calibration is None else root,
             device=device,
             pictures=report,
             allow_gaps=allow_gaps,
@@ -96,7 +98,7 @@ def _files(cases: Sequence[Case], extras: Sequence[Output], *, report: bool) -> 
 def run_cases(
     run: RunRecord,
     cases: Sequence[Case],
-    bundle: Path,
+    bundle: Path | None,
     *,
     device: str | None,
     pictures: bool,
@@ -106,12 +108,17 @@ def run_cases(
     extras: Sequence[Output] = (),
     precision: str = "auto",
 ) -> list[Result]:
-    """Examine cases with a progress bar; `run` gets the bundle's name and the versions."""
-    with waiting(f"loading {bundle.name}"):
-        detector = load(bundle, device=device, calibration=calibration, precision=precision)
+    """Examine cases with a progress bar; `run` gets the bundle's name and the versions.
+
+    Without a bundle each case is examined with the shipped one that its look and header ask for.
+    """
+    detectors = Detectors(bundle, partial(load, device=device, calibration=calibration, precision=precision))
+    if bundle is not None:
+        with waiting(f"loading {bundle.name}"):
+            detectors.preload(bundle)
     with progress(len(cases), "examining") as begin:
         results = examine_all(
-            detector,
+            detectors,
             cases,
             Path(run.output),
             pictures=pictures,

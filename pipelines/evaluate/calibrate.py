@@ -81,6 +81,7 @@ def calibrate(
     made = healthy.calibrate(
         weights_sha256=own.weights_sha256,
         voxel_false_positive_rate=own.voxel_false_positive_rate,
+        voxel_rule=own.voxel_rule,
         alpha=own.alpha if alpha is None else alpha,
         min_lesion_ml=own.min_lesion_ml,
     )

@@ -114,6 +114,7 @@ def calibrations(detectors: dict[str, Detector], cases: Sequence[Case]) -> dict[
         name: scores.calibrate(
             weights_sha256=own.weights_sha256,
             voxel_false_positive_rate=own.voxel_false_positive_rate,
+            voxel_rule=own.voxel_rule,
             alpha=own.alpha,
             min_lesion_ml=own.min_lesion_ml,
         )

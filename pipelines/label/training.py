@@ -48,7 +48,7 @@ class TrainHealthy(TrainTask):
         Raises:
             HTTPException: 422, too few of the studies are healthy and can be read.
         """
-        from pipelines.bundles import shipped_bundle
+        from pipelines.bundles import start_bundle
         from pipelines.train.run import train
 
         with refusals():
@@ -57,7 +57,7 @@ class TrainHealthy(TrainTask):
             datalist = bundle.with_suffix(".json")
             write_whole(datalist, json.dumps({"training": [{"image": study} for study in studies]}, indent=2) + "\n")
             settings = {name: int(request.get(name) or usual) for name, usual in self.options.items()}
-            record = train(datalist, bundle, start_from=shipped_bundle(), settings=settings)
+            record = train(datalist, bundle, start_from=start_bundle(), settings=settings)
         return record.model_dump(mode="json")
 
     def _next(self) -> Path:

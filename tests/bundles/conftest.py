@@ -10,6 +10,7 @@ BUNDLES = sorted(path.parent.parent for path in Path(__file__).parents[2].glob("
 GAN = {"patch": 16, "latent": 4, "channels": [8, 4], "iterations": 2, "samples": 2}
 SMALL = {
     "brain_flair_healthy_twin": {"slab": [32, 32, 4]},
+    "brain_mr_healthy_twin": {"slab": [32, 32, 4]},
     "cardiac_lge_healthy_twin": {"slab": [32, 32, 4]},
     "anogan": GAN,
     "semantic_inpainting": GAN,

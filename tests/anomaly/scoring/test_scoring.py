@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from anomaly.metrics import ScoreHistogram
-from anomaly.scoring import Calibration, appearance, calibrate, find_lesions, image_score
+from anomaly.scoring import Calibration, HealthyScores, appearance, calibrate, find_lesions, image_score
 from anomaly.scoring.lesions import largest_diameter
 
 
@@ -51,6 +51,24 @@ def test_false_alarms_on_exchangeable_healthy_scans_keep_the_promise(alpha):
     alarms = sum(calibration(list(rng.random(9)), alpha).is_abnormal(rng.random()) for _ in range(2000))
     assert alarms <= binom.ppf(0.999, 2000, alpha)
     assert alarms >= binom.ppf(0.001, 2000, alpha)
+
+
+def test_a_scan_full_of_artefacts_does_not_move_the_median_threshold():
+    healthy, clean = HealthyScores(), np.linspace(0, 0.5, 1001)
+    for case in "abcd":
+        healthy.add(case, clean, {})
+    alone = healthy.calibrate(weights_sha256="", voxel_rule="median", voxel_false_positive_rate=0.01)
+    assert alone.voxel_threshold == pytest.approx(0.495)
+    healthy.add("bad", np.linspace(0, 1, 1001), {})
+    both = {
+        rule: healthy.calibrate(weights_sha256="", voxel_rule=rule, voxel_false_positive_rate=0.01)
+        for rule in ("pooled", "median")
+    }
+    assert both["median"].voxel_threshold == pytest.approx(0.495)
+    assert both["pooled"].voxel_threshold > 0.9
+    assert both["median"].voxel_rule == "median"
+    with pytest.raises(ValueError, match="each"):
+        calibrate(ScoreHistogram(), [0.1], cases=["a"], weights_sha256="", voxel_rule="median")
 
 
 def test_voxel_threshold_lets_the_promised_part_of_healthy_voxels_through():

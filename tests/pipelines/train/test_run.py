@@ -18,13 +18,13 @@ from typer.testing import CliRunner
 
 from anomaly import load_detector
 from data_prep import list_cases, list_runs, read_volume
-from pipelines.bundles import shipped_bundle
+from pipelines.bundles import start_bundle
 from pipelines.cli.app import app
 from pipelines.cohort.healthy import divide, gather
 from pipelines.train import run as training
 from pipelines.train.configs import _changed
 
-SHIPPED = shipped_bundle()
+SHIPPED = start_bundle()
 TINY = ["--epochs", "1", "--steps", "2", "--batch-size", "1"]
 
 
@@ -125,8 +125,8 @@ def test_ctrl_c_leaves_what_the_same_command_with_resume_goes_on_from(scans, tmp
 
 def test_few_scans_are_learned_from_with_the_shipped_weights_behind_them(trained, scans, tmp_path):
     root, record = trained
-    assert "begun with the weights of brain_flair_healthy_twin" in record["notes"][0]
-    assert "CC BY-NC-SA" in (root / "docs" / "data_license.txt").read_text()
+    assert "begun with the weights of brain_mr_healthy_twin" in record["notes"][0]
+    assert "CC BY-SA" in (root / "docs" / "data_license.txt").read_text()
     before, after = (torch.load(path / "models" / "model.pt", weights_only=True) for path in (SHIPPED, root))
     one = next(name for name, value in before.items() if value.ndim == 5)
     torch.testing.assert_close(after[one].float(), before[one].float(), rtol=0, atol=0.02)  # two steps away
@@ -134,7 +134,7 @@ def test_few_scans_are_learned_from_with_the_shipped_weights_behind_them(trained
         app, ["train", str(scans), "-o", str(tmp_path / "new"), "--from-scratch", "--json", *TINY]
     )
     assert not any("begun with" in note for note in json.loads(done.stdout)["notes"])
-    assert "CC BY-NC-SA" not in (tmp_path / "new" / "docs" / "data_license.txt").read_text()
+    assert "CC BY-SA" not in (tmp_path / "new" / "docs" / "data_license.txt").read_text()
     new = torch.load(tmp_path / "new" / "models" / "model.pt", weights_only=True)
     assert (new[one].float() - before[one].float()).abs().max() > 0.02
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import torch
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 Precision = Literal["auto", "fp32", "bf16"]
 Arithmetic = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16")
+_NARROW = 2  # voxels along the last axis
 _INSTRUCTIONS = ("avx512_bf16", "amx_bf16")  # of a CPU; without them bfloat16 is slower than float32
 
 
@@ -43,11 +45,47 @@ def reduced(device: torch.device, precision: str = "auto") -> torch.dtype | None
     return torch.bfloat16 if device.type == "cpu" and _cpu_has_bf16() else None
 
 
-def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[object]:
-    """PyTorch's autocast to `dtype`, or none for None."""
+@contextmanager
+def autocast(device: torch.device, dtype: torch.dtype | None) -> Iterator[None]:
+    """PyTorch's autocast to `dtype`, or none for None.
+
+    On a CPU, convolutions that bfloat16 gets wrong there are computed in float32: with PyTorch 2.13 (oneDNN) one with a
+    stride of 2 along the last axis reads beyond its input where that is but one or two voxels long, and gives numbers
+    that differ from call to call, up to 1e37.
+    """
     import torch
 
-    return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
+    with ExitStack() as stack:
+        if device.type == "cpu" and dtype is not None:
+            stack.enter_context(_exact_where_narrow())
+        stack.enter_context(torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None))
+        yield
+
+
+def _exact_where_narrow() -> AbstractContextManager[object]:
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    convolutions = (torch.conv1d, torch.conv2d, torch.conv3d)
+
+    class ExactWhereNarrow(TorchFunctionMode):
+        def __torch_function__(
+            self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            kwargs = kwargs or {}
+            if function in convolutions and args and args[0].shape[-1] <= _NARROW and _strides(args, kwargs):
+                with torch.autocast("cpu", enabled=False):
+                    exact = (one.float() if isinstance(one, torch.Tensor) else one for one in args)
+                    return function(*exact, **kwargs)
+            return function(*args, **kwargs)
+
+    return ExactWhereNarrow()
+
+
+def _strides(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Does a convolution pass over voxels along the last axis?"""
+    stride = args[3] if len(args) > 3 else kwargs.get("stride", 1)
+    return bool((stride if isinstance(stride, int) else stride[-1]) > 1)
 
 
 def name_of(dtype: torch.dtype | None) -> Arithmetic:

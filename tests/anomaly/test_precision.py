@@ -10,7 +10,7 @@ from conftest import phantom
 
 from anomaly import load_detector, precision
 from anomaly.detector import bundle_precision
-from anomaly.precision import name_of, reduced
+from anomaly.precision import autocast, name_of, reduced
 
 CPU = torch.device("cpu")
 HEAD = SimpleNamespace(array=phantom((60, 60, 8), lesion=True)[0], affine=np.diag([3.0, 3.0, 5.5, 1.0]))
@@ -62,3 +62,23 @@ def test_a_bundle_that_must_be_exact_is(bundle, tmp_path):
     path = copy / "configs" / "inference.yaml"
     path.write_text(path.read_text().replace("precision: auto", "precision: fp32", 1))
     assert load_detector(copy, device="cpu").dtype is None
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (3, (1, 1, 2)), (3, (2, 2, 1)), (7, 2)])
+def test_short_axes_are_not_read_beyond_their_end(kernel, stride, length):
+    """PyTorch 2.13 on CPUs with AVX512-BF16: garbage from a stride of 2 over an axis of one or two voxels."""
+    torch.manual_seed(0)
+    convolution = torch.nn.Conv3d(64, 64, kernel, stride, kernel // 2, bias=False)
+    image = torch.rand(1, 64, 8, 8, length)
+    for _ in range(3):
+        junk = [torch.full((150_000,), 1e30).to(torch.bfloat16) for _ in range(5)]
+        del junk  # what lies in freed memory is what would be read
+        found = {}
+        for dtype in (None, torch.bfloat16):
+            leaf = image.clone().requires_grad_()
+            with autocast(CPU, dtype):
+                made = convolution(leaf).float()
+            made.square().mean().backward()
+            found[dtype] = made.detach(), leaf.grad
+        torch.testing.assert_close(found[torch.bfloat16], found[None], atol=0.02, rtol=0.05)

@@ -43,7 +43,14 @@ class SliceWise(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """The score map of `image`, `(B, C, h, w, d)`, slice by slice along the last axis, the mean of its channels."""
-        return self._of_slices(lambda part: {SCORE: self.method(part)}, image)[SCORE]
+        scores: list[Tensor] = []  # of the channels that are there; of all where none is
+        every: list[Tensor] = []
+        for channel in torch.split(image, 1, dim=1):
+            parts = [self.method(part) for part in torch.split(self._slices(channel), self.batch)]
+            every.append(self._volume(torch.cat(parts), channel))
+            if bool(channel.any()):
+                scores.append(every[-1])
+        return torch.stack(scores if len(scores) > 0 else every).mean(dim=0)
 
     def explain(self, image: Tensor) -> dict[str, Tensor]:
         """What the method has to say of every slice, each `(B, C, h, w, d)`."""

@@ -314,7 +314,7 @@ def test_the_page_of_leaderboards_says_what_the_records_say(measured):
     assert record.provenance["commit"] in text
     twin = record.model_copy(update={"rows": [first, second.model_copy(update={"method": "healthy_twin"})]})
     ahead = f"{second.behind_best['voxel_ap'].value:.3f} ("
-    assert f"**HealthyTwin is not first by Voxel AP**: {first.title} is ahead by {ahead}" in verdict(twin)
+    assert f"**HealthyTwin does not have the highest Voxel AP**: {first.title} is ahead by {ahead}" in verdict(twin)
     twin.rows[0], twin.rows[1] = first.model_copy(update={"method": "healthy_twin"}), second
     assert verdict(twin).startswith(f"HealthyTwin has the highest Voxel AP; {second.title} is behind by {ahead}")
     assert "trained before" not in verdict(twin)

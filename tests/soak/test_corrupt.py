@@ -27,4 +27,6 @@ def test_one_corrupt_study_in_a_hundred(tmp_path: Path) -> None:
     assert (refused["code"], refused["reason"]) == ("TRUNCATED", "a file ends too early or is damaged")
     found = count(tmp_path / "archive", STUDIES - 1)
     assert (found.done, found.lost, found.twice, found.partial, found.leftovers) == (99, 0, 0, 0, 0)
-    assert "1 quarantined" in (tmp_path / "archive" / "report.html").read_text()
+    page = (tmp_path / "archive" / "report.html").read_text()
+    assert '<a href="#to-do">Needs a person</a></dt><dd>1</dd>' in page
+    assert "1 case: a file ends too early or is damaged" in page

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from anomaly import VolumeError, load_detector
 from data_prep import read_volume
+from pipelines.bundles import start_bundle
 from pipelines.cli.app import app
 from pipelines.report.slices import View
 
@@ -71,9 +72,9 @@ def test_who_is_ill_without_a_mask_is_in_the_datalist(cohort):
     assert nib.load(cohort / test["i0"]["label"]).get_fdata().any()
 
 
-def test_the_network_has_two_dimensions_and_goes_on_from_the_shipped_weights(trained, bundle):
+def test_the_network_has_two_dimensions_and_goes_on_from_the_shipped_weights(trained):
     network = load_detector(trained, device="cpu").network
-    shipped = load_detector(bundle, device="cpu").network.state_dict()["generator.encoder.conv1.weight"]
+    shipped = load_detector(start_bundle(), device="cpu").network.state_dict()["generator.encoder.conv1.weight"]
     ours = network.state_dict()["generator.encoder.conv1.weight"]
     assert ours.ndim == 4
     torch.testing.assert_close(ours, shipped.sum(-1), atol=0.02, rtol=0.05)  # four steps away

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import marshal
+import math
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from operator import attrgetter
 
 from data_prep.dicom.header import UNDEFINED_LENGTH
@@ -155,3 +157,17 @@ def plain(text: str) -> str:
         return f"{float(text):.6g}"
     except ValueError:
         return text
+
+
+@lru_cache(maxsize=512)  # most of what the files of a series say is the same
+def decimals(text: str, count: int) -> tuple[float, ...]:
+    r"""A decimal string's `count` finite numbers, or nothing.
+
+    >>> decimals("0.5\\2", 2), decimals("0.5", 2), decimals("nan\\1", 2)
+    ((0.5, 2.0), (), ())
+    """
+    try:
+        values = tuple(float(part) for part in text.split("\\"))
+    except ValueError:
+        return ()
+    return values if len(values) == count and all(map(math.isfinite, values)) else ()

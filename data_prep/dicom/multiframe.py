@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from data_prep.budget import DEFAULT_BUDGET, Budget
 from data_prep.dicom.component import component
 from data_prep.dicom.header import read_header
-from data_prep.dicom.instance import Instance, plain
+from data_prep.dicom.instance import Instance, decimals, plain
 from data_prep.errors import InputError
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def _frame(instance: Instance, index: int, group: Dataset, shared: Sequence[Data
                     return _text(item, keyword)
         return ""
 
-    def decimals(sequence: str, keyword: str, count: int) -> tuple[float, ...]:
-        return _decimals(find(sequence, keyword), count) or getattr(instance, _PLAIN[keyword])
+    def found_or_own(sequence: str, keyword: str, count: int) -> tuple[float, ...]:
+        return decimals(find(sequence, keyword), count) or getattr(instance, _PLAIN[keyword])
 
     frame_type = next((found for name in _FRAME_TYPES if (found := find(name, "FrameType"))), "")
     slope = find("PixelValueTransformationSequence", "RescaleSlope")
@@ -106,9 +106,9 @@ def _frame(instance: Instance, index: int, group: Dataset, shared: Sequence[Data
         instance,
         frame=index,
         image_type=tuple(frame_type.upper().split("\\")) if frame_type else instance.image_type,
-        orientation=decimals("PlaneOrientationSequence", "ImageOrientationPatient", 6),
-        position=decimals("PlanePositionSequence", "ImagePositionPatient", 3),
-        spacing=decimals("PixelMeasuresSequence", "PixelSpacing", 2),
+        orientation=found_or_own("PlaneOrientationSequence", "ImageOrientationPatient", 6),
+        position=found_or_own("PlanePositionSequence", "ImagePositionPatient", 3),
+        spacing=found_or_own("PixelMeasuresSequence", "PixelSpacing", 2),
         rescale=rescale,
         moment=(_component(instance, find), *_values(instance.moment[1:], _MOMENT, find)),
         pass_=_passes(instance, find),
@@ -167,14 +167,6 @@ def _text(item: Dataset, keyword: str) -> str:
     if isinstance(value, str) or not isinstance(value, Iterable):
         return str("" if value is None else value).strip()
     return "\\".join(map(str, value))
-
-
-def _decimals(text: str, count: int) -> tuple[float, ...]:
-    try:
-        values = tuple(float(part) for part in text.split("\\"))
-    except ValueError:
-        return ()
-    return values if len(values) == count and all(map(math.isfinite, values)) else ()
 
 
 def _number(text: str, default: float) -> float:

@@ -12,7 +12,7 @@ from data_prep.budget import DEFAULT_BUDGET, Budget
 from data_prep.dicom.component import component
 from data_prep.dicom.encapsulated import encapsulated_fault, why_not
 from data_prep.dicom.header import NATIVE, UNDEFINED_LENGTH, Header, read_header
-from data_prep.dicom.instance import Instance, NoImage, plain
+from data_prep.dicom.instance import Instance, NoImage, decimals, plain
 from data_prep.dicom.sequence import sequence_words
 from data_prep.errors import InputError
 from data_prep.formats.source import Source
@@ -105,15 +105,6 @@ def _hash_of_letters(name: str) -> str:
 @lru_cache(maxsize=512)  # most of what the files of a series say is the same
 def _characters(value: bytes) -> str:
     return value.decode("latin-1").strip(" \0")
-
-
-@lru_cache(maxsize=512)
-def _decimals(text: str, count: int) -> tuple[float, ...]:
-    try:
-        values = tuple(float(part) for part in text.split("\\"))
-    except ValueError:
-        return ()
-    return values if len(values) == count and all(map(math.isfinite, values)) else ()
 
 
 @lru_cache(maxsize=64)
@@ -349,7 +340,7 @@ class _Parser:
 
     def decimals(self, keyword: str, count: int) -> tuple[float, ...]:
         """A decimal string's `count` finite numbers, or nothing."""
-        return _decimals(self.text(keyword), count)
+        return decimals(self.text(keyword), count)
 
     def whole(self, keyword: str, default: int) -> int:
         """An integer string."""

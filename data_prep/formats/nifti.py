@@ -65,25 +65,30 @@ def layout_of(content: Content, block: bytes, data: Source) -> Layout:
     check_voxels(source, dtype, shape)
     if is_flat(shape) and not _is_placed(header):
         affine, flags = _picture(source, header, raw)
-        return Layout(
-            dtype=dtype,
-            shape=shape,
-            affine=affine,
-            data=data,
-            offset=offset,
-            slope=slope,
-            intercept=intercept,
-            flags=flags,
-        )
+    else:
+        affine, flags = _placed(source, header, raw, flat=is_flat(shape)), ()
+    return Layout(
+        dtype=dtype,
+        shape=shape,
+        affine=affine,
+        data=data,
+        offset=offset,
+        slope=slope,
+        intercept=intercept,
+        flags=flags,
+    )
+
+
+def _placed(source: Source, header: Any, raw: Any, *, flat: bool) -> np.ndarray:
+    """The affine, voxel to RAS+ mm, of an image that says where it lies."""
     _check_placed(source, header, raw)
     try:
         best = np.array(header.get_best_affine(), np.float64)
     except ValueError as error:  # of numbers that no rotation has
         raise InputError(str(source), "NO_GEOMETRY", f"the qform of {source.name} is no rotation") from error
-    if is_flat(shape) and not best[:3, 2].any():  # a slice need not say how thick it is
+    if flat and not best[:3, 2].any():  # a slice need not say how thick it is
         best[:3, 2] = np.cross(*(best[:3, :2] / np.linalg.norm(best[:3, :2], axis=0)).T)
-    affine = in_mm(source, best, [_unit(source, header)] * 3)
-    return Layout(dtype=dtype, shape=shape, affine=affine, data=data, offset=offset, slope=slope, intercept=intercept)
+    return in_mm(source, best, [_unit(source, header)] * 3)
 
 
 def not_nifti(content: Content, why: object) -> InputError:

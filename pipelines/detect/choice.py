@@ -17,7 +17,6 @@ ANY_SEQUENCE = START_BUNDLE
 _FLAIR = frozenset({"FLAIR", "DARK", "TIRM"})
 _OTHER = frozenset({"T1", "T1W", "T2", "T2W", "PD", "PDW", "DWI", "SWI", "MPRAGE", "SPGR", "BRAVO", "T2*", "STIR"})
 LOOKS_LIKE_FLAIR = 0.3  # probability; lower than a half, since few FLAIR look like nothing else
-
 THICK_MM = 4.0  # from slice to slice
 
 
@@ -46,16 +45,16 @@ class Detectors:
         self.root, self.load = root, load
         self._loaded: dict[Path, Detector] = {}
 
-    def preload(self, bundle: Path) -> None:
-        """Load a bundle before the first case, so that an error of it is the command's."""
-        self._loaded[bundle] = self.load(bundle)
+    def at(self, bundle: Path) -> Detector:
+        """The detector of a bundle; asked for before the first case, an error of it is the command's."""
+        if bundle not in self._loaded:
+            self._loaded[bundle] = self.load(bundle)
+        return self._loaded[bundle]
 
     def of(self, case: Case, volume: Volume) -> tuple[Detector, str]:
         """The detector for a case, and why it is this one."""
         choice = choose(case, volume) if self.root is None else Choice(self.root)
-        if choice.bundle not in self._loaded:
-            self._loaded[choice.bundle] = self.load(choice.bundle)
-        return self._loaded[choice.bundle], choice.reason
+        return self.at(choice.bundle), choice.reason
 
 
 def chosen_for_each(option: Path | None) -> bool:
@@ -90,7 +89,7 @@ def _said(case: Case) -> tuple[bool | None, str]:
 
     series = case.series
     in_header = series is not None and bool(series.sequence)
-    words = series.sequence if series is not None and in_header else known_words(case.name.replace("_", " "))
+    words = series.sequence if series is not None and in_header else known_words(case.name)
     found = set(words.split())
     source = "its header" if in_header else "its name"
     if found & _FLAIR:

@@ -115,7 +115,7 @@ def run_cases(
     detectors = Detectors(bundle, partial(load, device=device, calibration=calibration, precision=precision))
     if bundle is not None:
         with waiting(f"loading {bundle.name}"):
-            detectors.preload(bundle)
+            detectors.at(bundle)
     with progress(len(cases), "examining") as begin:
         results = examine_all(
             detectors,
